@@ -1,0 +1,38 @@
+import type { BadRecord, Chunk } from '../../chunk/chunk.ts'
+
+/** How far a scan came. `end` is 0 when the bytes hold no whole record. */
+export interface Scan {
+  /** Byte after the last whole record. */
+  readonly end: number
+  /** Whole records in bytes[0, end). */
+  readonly records: number
+  /** Physical lines (line ends, quoted ones too) in bytes[0, end). */
+  readonly lines: number
+}
+
+/** A chunk and the records of its range that cannot become rows. */
+export interface Indexed {
+  readonly chunk: Chunk
+  readonly bad: readonly BadRecord[]
+}
+
+/**
+ * What a CSV engine does: finds where records end, and where the fields of each record are.
+ * Both are pure and see bytes that begin at the start of a record.
+ */
+export interface CsvEngine {
+  /**
+   * Scans for record boundaries without looking at fields.
+   *
+   * Shape: `atEnd` says that the input ends with these bytes; then a last record without a line end counts.
+   */
+  scan(bytes: Buffer, atEnd: boolean): Scan
+
+  /**
+   * Indexes the fields of every record of a range.
+   *
+   * Shape:  every row has `fieldCount` fields; a record with another number of fields is in `bad` and not in the chunk.
+   *         With fieldCount 0 the first record decides.
+   */
+  index(bytes: Buffer, fieldCount: number): Indexed
+}

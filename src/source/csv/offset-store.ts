@@ -1,0 +1,12 @@
+/** The offsets of one chunk; kept and reused from chunk to chunk, growing to the largest. */
+export class OffsetStore {
+  offsets = new Int32Array(0)
+
+  /** Makes room for `length` numbers, keeping what is there. */
+  reserve(length: number): void {
+    if (length <= this.offsets.length) return
+    const larger = new Int32Array(Math.max(length, Math.ceil(this.offsets.length * 1.5)))
+    larger.set(this.offsets)
+    this.offsets = larger
+  }
+}

@@ -1,0 +1,36 @@
+import { createReadStream } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import type { Readable } from 'node:stream'
+import { SourceError, toError } from '../core/errors.ts'
+import type { ByteSource } from './bytes/byte-source.ts'
+import { openFile } from './bytes/file.ts'
+import { streamSource } from './bytes/stream.ts'
+
+/**
+ * Opens an input: a path, or a stream such as stdin. A path that is no regular file (a pipe, a device) is read as a stream.
+ *
+ * Errors: SOURCE_NOT_FOUND, SOURCE_UNREADABLE.
+ */
+export async function openInput(input: string | Readable): Promise<ByteSource> {
+  if (typeof input !== 'string') return streamSource('stdin', input)
+  const path = resolve(input)
+  const stats = await stat(path).catch((error: unknown) => {
+    throw notFound(path, toError(error))
+  })
+  if (stats.isDirectory()) {
+    throw new SourceError('SOURCE_UNREADABLE', `${path} is a directory, expected a file`, {
+      where: { source: path },
+    })
+  }
+  return stats.isFile() ? openFile(path) : streamSource(path, createReadStream(path))
+}
+
+function notFound(path: string, error: NodeJS.ErrnoException): SourceError {
+  const missing = error.code === 'ENOENT' || error.code === 'ENOTDIR'
+  return new SourceError(
+    missing ? 'SOURCE_NOT_FOUND' : 'SOURCE_UNREADABLE',
+    missing ? `there is no file ${path}` : `cannot open ${path}: ${error.message}`,
+    { where: { source: path }, cause: error },
+  )
+}
