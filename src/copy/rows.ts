@@ -1,0 +1,56 @@
+import type { Chunk } from '../chunk/chunk.ts'
+import type { Kind } from './kinds.ts'
+
+/** One column of the COPY: which field of a row it takes, and how that is encoded. */
+export interface CopyColumn {
+  readonly field: number
+  readonly kind: Kind
+}
+
+/** The columns as the row loops want them. */
+export class RowPlan {
+  readonly fields: Int32Array
+  readonly kinds: Uint8Array
+  constructor(columns: readonly CopyColumn[]) {
+    this.fields = Int32Array.from(columns, (column) => column.field)
+    this.kinds = Uint8Array.from(columns, (column) => column.kind)
+  }
+}
+
+/** Why an encoder stopped before the chunk's last row. */
+export type Stop = 'end' | 'full' | 'not-canonical'
+
+/**
+ * How far a chunk is encoded, and the scratch space for fields that lose their quotes first.
+ *
+ * Life: one per lane; `start` begins a chunk. Encoders advance `row` by whole rows and set `stop`.
+ */
+export class RowCursor {
+  row = 0
+  stop: Stop = 'end'
+  scratch = Buffer.allocUnsafeSlow(4096)
+  #chunk: Chunk | null = null
+
+  get chunk(): Chunk {
+    if (this.#chunk === null) throw new Error('the cursor has no chunk')
+    return this.#chunk
+  }
+
+  start(chunk: Chunk): void {
+    this.#chunk = chunk
+    this.row = 0
+    this.stop = 'full'
+  }
+
+  /** The scratch space, at least `length` bytes of it. */
+  scratchOf(length: number): Buffer {
+    if (length > this.scratch.length) this.scratch = Buffer.allocUnsafeSlow(length * 2)
+    return this.scratch
+  }
+}
+
+/** Bytes to be sent, filled from `length` on. */
+export interface Block {
+  readonly buffer: Buffer
+  length: number
+}
