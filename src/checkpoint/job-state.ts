@@ -1,0 +1,135 @@
+import type { Client } from 'pg'
+import { quoteIdentifier } from '../core/identifier.ts'
+import type { InputIdentity } from '../source/bytes/byte-source.ts'
+import type { HeldJob } from './job.ts'
+
+/** The table a job loads into, as it was when the job began. */
+export interface JobTarget {
+  readonly schema: string
+  readonly table: string
+  readonly oid: number
+  readonly fileNode: number
+  /** `name type`, for each column. */
+  readonly columns: readonly string[]
+  /** Whether the job has created the table. */
+  readonly created: boolean
+}
+
+/** What decides which rows come out of the input: a run with other options must not go on with the job. */
+export interface JobOptions {
+  readonly mode: 'append'
+  readonly dialect: Readonly<Record<string, unknown>>
+  /** The columns filled, and from which field. */
+  readonly columns: readonly string[]
+}
+
+/** An input as the checkpoint remembers it. */
+export interface JobInput {
+  readonly id: number
+  readonly identity: StoredIdentity
+  readonly size: number | null
+  readonly completedAt: Date | null
+}
+
+/** With the CRC-32 of the input from a byte on, where a run has read it all before it loaded. */
+export type StoredIdentity = Partial<InputIdentity> & {
+  readonly whole?: { readonly from: number; readonly crc32: number }
+}
+
+/** Notes what a job loads into and how; in the transaction that creates its table. */
+export async function describeJob(
+  client: Client,
+  stateSchema: string,
+  job: HeldJob,
+  target: JobTarget,
+  options: JobOptions,
+): Promise<void> {
+  await client.query(
+    `update ${quoteIdentifier(stateSchema)}.job set target = $2, options = $3 where id = $1`,
+    [job.id, JSON.stringify(target), JSON.stringify(options)],
+  )
+}
+
+/** Notes an input of a job; returns its id. */
+export async function addInput(
+  client: Client,
+  stateSchema: string,
+  job: HeldJob,
+  path: string,
+  identity: StoredIdentity,
+  size: number | null,
+): Promise<number> {
+  const result = await client.query<{ id: string }>(
+    `insert into ${quoteIdentifier(stateSchema)}.input (job, path, identity, size)
+     values ($1, $2, $3, $4) returning id`,
+    [job.id, path, JSON.stringify(identity), size],
+  )
+  return Number(result.rows[0]!.id)
+}
+
+/** The inputs of a job. */
+export async function readInput(
+  client: Client,
+  stateSchema: string,
+  job: HeldJob,
+): Promise<JobInput | null> {
+  const result = await client.query<InputRow>(
+    `select id, identity, size, completed_at from ${quoteIdentifier(stateSchema)}.input where job = $1`,
+    [job.id],
+  )
+  const row = result.rows[0]
+  if (row === undefined) return null
+  return {
+    id: Number(row.id),
+    identity: row.identity,
+    size: row.size === null ? null : Number(row.size),
+    completedAt: row.completed_at,
+  }
+}
+
+interface InputRow {
+  id: string
+  identity: StoredIdentity
+  size: string | null
+  completed_at: Date | null
+}
+
+/** Notes that an input has changed in a way that is allowed: grown, or only touched. */
+export async function updateInput(
+  client: Client,
+  stateSchema: string,
+  input: number,
+  identity: StoredIdentity,
+  size: number | null,
+): Promise<void> {
+  await client.query(
+    `update ${quoteIdentifier(stateSchema)}.input
+        set identity = $2, size = $3,
+            completed_at = case when size is distinct from $3 then null else completed_at end
+      where id = $1`,
+    [input, JSON.stringify(identity), size],
+  )
+}
+
+/** Notes that an input is loaded to its end. */
+export async function completeInput(
+  client: Client,
+  stateSchema: string,
+  input: number,
+  size: number,
+): Promise<void> {
+  await client.query(
+    `update ${quoteIdentifier(stateSchema)}.input set completed_at = clock_timestamp(), size = $2
+      where id = $1`,
+    [input, size],
+  )
+}
+
+/** Forgets what a job has loaded and how; its rows stay in the table. */
+export async function forgetJob(client: Client, stateSchema: string, job: HeldJob): Promise<void> {
+  const schema = quoteIdentifier(stateSchema)
+  await client.query(`delete from ${schema}.input where job = $1`, [job.id])
+  await client.query(`update ${schema}.job set target = null, options = null where id = $1`, [
+    job.id,
+  ])
+}

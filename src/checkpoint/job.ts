@@ -1,0 +1,129 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Client } from 'pg'
+import { CheckpointError } from '../core/errors.ts'
+import { quoteIdentifier } from '../core/identifier.ts'
+
+/** A job that this run holds. What it loads into and how are unknown (null) until its first run has planned it. */
+export interface HeldJob {
+  readonly id: number
+  readonly run: number
+  readonly epoch: number
+  readonly target: unknown
+  readonly options: unknown
+}
+
+/** A run that looks dead may just be on its way out: its server process still ends. Ask again for this long. */
+const PATIENCE_MS = 1000
+const ASK_EVERY_MS = 50
+/** A holder that was alive this long ago is alive, unless its server process has gone. */
+const HEARTBEAT_SECONDS = 30
+
+/**
+ * Takes a job for this run: raises its epoch, which shuts out every older run, and notes who holds it.
+ *
+ * Shape:  a run is alive while the server process of its connection is there and its heartbeat is fresh. A killed run
+ *         frees its job at once, since its connection closes; a frozen one after 30 s; neither needs a hand.
+ * Errors: CHECKPOINT_HELD when another run is alive.
+ */
+export async function holdJob(
+  client: Client,
+  stateSchema: string,
+  key: string,
+  version: string,
+): Promise<HeldJob> {
+  const schema = quoteIdentifier(stateSchema)
+  const deadline = Date.now() + PATIENCE_MS
+  let holder = await liveHolder(client, schema, key)
+  while (holder !== null && Date.now() < deadline) {
+    await sleep(ASK_EVERY_MS)
+    holder = await liveHolder(client, schema, key)
+  }
+  if (holder !== null) throw heldError(key, holder)
+
+  await client.query(`insert into ${schema}.job (key) values ($1) on conflict (key) do nothing`, [
+    key,
+  ])
+  await client.query('begin')
+  try {
+    // Waits for the chunks in flight of an older run: they hold a share lock on this row.
+    const job = await client.query<JobRow>(
+      `update ${schema}.job set epoch = epoch + 1 where key = $1 returning id, epoch, target, options`,
+      [key],
+    )
+    const other = await liveHolder(client, schema, key)
+    if (other !== null) throw heldError(key, other)
+    const row = job.rows[0]!
+    await client.query(
+      `update ${schema}.run set status = 'killed', ended_at = heartbeat_at where job = $1 and status = 'running'`,
+      [row.id],
+    )
+    const run = await client.query<{ id: string }>(
+      `insert into ${schema}.run (job, epoch, backend, backend_start, millrace)
+       select $1, $2, pid, backend_start, $3 from pg_stat_activity where pid = pg_backend_pid() returning id`,
+      [row.id, row.epoch, version],
+    )
+    await client.query('commit')
+    return {
+      id: Number(row.id),
+      run: Number(run.rows[0]!.id),
+      epoch: Number(row.epoch),
+      target: row.target,
+      options: row.options,
+    }
+  } catch (error) {
+    await client.query('rollback')
+    throw error
+  }
+}
+
+interface JobRow {
+  id: string
+  epoch: string
+  target: unknown
+  options: unknown
+}
+
+/** When the live holder of a job started, or null. */
+async function liveHolder(client: Client, schema: string, key: string): Promise<Date | null> {
+  const result = await client.query<{ started_at: Date }>(
+    `select run.started_at from ${schema}.run join ${schema}.job on job.id = run.job
+       join pg_stat_activity a on a.pid = run.backend and a.backend_start = run.backend_start
+      where job.key = $1 and run.status = 'running' and run.backend <> pg_backend_pid()
+        and run.heartbeat_at > clock_timestamp() - make_interval(secs => $2)`,
+    [key, HEARTBEAT_SECONDS],
+  )
+  return result.rows[0]?.started_at ?? null
+}
+
+function heldError(key: string, since: Date): CheckpointError {
+  const message = `another run has been loading this job since ${since.toISOString()}: ${key}`
+  return new CheckpointError('CHECKPOINT_HELD', message, {
+    hint: 'wait for it to end, or give this load a job of its own with --job',
+  })
+}
+
+export type RunStatus = 'complete' | 'already-complete' | 'failed' | 'interrupted'
+
+/** Says that the run is alive. */
+export async function beat(client: Client, stateSchema: string, run: number): Promise<void> {
+  const schema = quoteIdentifier(stateSchema)
+  await client.query(
+    `update ${schema}.run set heartbeat_at = clock_timestamp() where id = $1 and status = 'running'`,
+    [run],
+  )
+}
+
+/** Ends the run, whatever came of it, and frees the job. */
+export async function endRun(
+  client: Client,
+  stateSchema: string,
+  run: number,
+  status: RunStatus,
+  error: string | null,
+): Promise<void> {
+  const schema = quoteIdentifier(stateSchema)
+  await client.query(
+    `update ${schema}.run set status = $2, error = $3, ended_at = clock_timestamp() where id = $1`,
+    [run, status, error],
+  )
+}

@@ -1,0 +1,113 @@
+import type { Client } from 'pg'
+import { CheckpointError } from '../core/errors.ts'
+import { quoteIdentifier } from '../core/identifier.ts'
+
+/** Raised with every change of the tables below. */
+const VERSION = 1
+
+/**
+ * Creates the state schema on first use.
+ *
+ * Errors: CHECKPOINT_SCHEMA when a newer Millrace has written it.
+ */
+export async function prepareState(client: Client, schema: string): Promise<void> {
+  if (!(await exists(client, schema))) await create(client, schema)
+  const found = await client.query<{ version: number }>(
+    `select version from ${quoteIdentifier(schema)}.version`,
+  )
+  const version = found.rows[0]?.version
+  if (version !== VERSION) {
+    const message = `the state schema ${schema} has version ${String(version)}, this Millrace knows ${String(VERSION)}`
+    throw new CheckpointError('CHECKPOINT_SCHEMA', message, {
+      hint: 'use the Millrace that wrote it, or another schema with --state-schema',
+    })
+  }
+}
+
+/** Whether the state schema is there: asking is allowed to everyone, creating is not. */
+export async function exists(client: Client, schema: string): Promise<boolean> {
+  const found = await client.query<{ found: boolean }>(
+    `select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+       where n.nspname = $1 and c.relname = 'version') as found`,
+    [schema],
+  )
+  return found.rows[0]?.found === true
+}
+
+async function create(client: Client, schema: string): Promise<void> {
+  await client.query('begin')
+  try {
+    // Two first runs at once: `create schema if not exists` alone fails with a duplicate key for one of them.
+    await client.query(`select pg_advisory_xact_lock(hashtextextended('millrace ' || $1, 0))`, [
+      schema,
+    ])
+    if (!(await exists(client, schema))) await client.query(ddl(quoteIdentifier(schema)))
+    await client.query('commit')
+  } catch (error) {
+    await client.query('rollback')
+    throw error
+  }
+}
+
+function ddl(schema: string): string {
+  return `
+create schema if not exists ${schema};
+create table ${schema}.version (version int not null);
+insert into ${schema}.version values (${String(VERSION)});
+
+create table ${schema}.job (
+  id bigint generated always as identity primary key,
+  key text not null unique,
+  epoch bigint not null default 0,
+  target jsonb,
+  options jsonb,
+  created_at timestamptz not null default now()
+);
+comment on column ${schema}.job.epoch is 'raised by each run; a chunk commits only under the epoch of its run';
+
+create table ${schema}.run (
+  id bigint generated always as identity primary key,
+  job bigint not null references ${schema}.job on delete cascade,
+  epoch bigint not null,
+  status text not null default 'running',
+  backend int not null,
+  backend_start timestamptz not null,
+  heartbeat_at timestamptz not null default clock_timestamp(),
+  started_at timestamptz not null default clock_timestamp(),
+  ended_at timestamptz,
+  millrace text not null,
+  error text
+);
+create index on ${schema}.run (job, epoch);
+
+create table ${schema}.input (
+  id bigint generated always as identity primary key,
+  job bigint not null references ${schema}.job on delete cascade,
+  path text not null,
+  identity jsonb not null,
+  size bigint,
+  completed_at timestamptz,
+  unique (job, path)
+);
+comment on column ${schema}.input.size is 'bytes; null for a stream that was not read to its end yet';
+
+create table ${schema}.claim (
+  job bigint not null references ${schema}.job on delete cascade,
+  input bigint not null references ${schema}.input on delete cascade,
+  start_byte bigint not null,
+  end_byte bigint not null check (end_byte > start_byte),
+  first_record bigint not null,
+  first_line bigint not null,
+  lines bigint not null,
+  read bigint not null,
+  loaded bigint not null,
+  rejected bigint not null default 0,
+  filtered bigint not null default 0,
+  checksum bigint not null,
+  run bigint not null,
+  committed_at timestamptz not null default clock_timestamp(),
+  primary key (job, input, start_byte)
+);
+comment on table ${schema}.claim is 'a range of an input, committed together with its rows';
+comment on column ${schema}.claim.checksum is 'CRC-32 of the bytes of the range';`
+}

@@ -1,0 +1,76 @@
+import type { Client } from 'pg'
+import { quoteIdentifier } from '../core/identifier.ts'
+import { exists } from './schema.ts'
+
+/** A job, its last run, and what remains of it. */
+export interface JobStatus {
+  readonly job: string
+  readonly target: string | null
+  /** Of the last run; 'killed' when it ended without a word. */
+  readonly status: string
+  readonly rows: number
+  readonly bytesLoaded: number
+  /** Null for a stream that was never read to its end. */
+  readonly bytesTotal: number | null
+  readonly chunks: number
+  readonly runs: number
+  readonly startedAt: string
+  readonly endedAt: string | null
+  readonly error: string | null
+}
+
+/** The jobs of a database, the latest first; none where Millrace was never used. */
+export async function readStatus(
+  client: Client,
+  stateSchema: string,
+  job: string | null,
+): Promise<JobStatus[]> {
+  if (!(await exists(client, stateSchema))) return []
+  const result = await client.query<StatusRow>(statusSql(quoteIdentifier(stateSchema)), [job])
+  return result.rows.map((row) => ({
+    job: row.job,
+    target: row.target,
+    status: row.status,
+    rows: Number(row.rows),
+    bytesLoaded: Number(row.bytes),
+    bytesTotal: row.size === null ? null : Number(row.size),
+    chunks: Number(row.chunks),
+    runs: Number(row.runs),
+    startedAt: row.started_at.toISOString(),
+    endedAt: row.ended_at?.toISOString() ?? null,
+    error: row.error,
+  }))
+}
+
+interface StatusRow {
+  job: string
+  target: string | null
+  status: string
+  rows: string
+  bytes: string
+  size: string | null
+  chunks: string
+  runs: string
+  started_at: Date
+  ended_at: Date | null
+  error: string | null
+}
+
+function statusSql(schema: string): string {
+  return `
+  select job.key as job, (job.target->>'schema') || '.' || (job.target->>'table') as target,
+         case when run.status = 'running' and not exists (
+                select from pg_stat_activity a
+                 where a.pid = run.backend and a.backend_start = run.backend_start)
+              then 'killed' else run.status end as status,
+         c.rows, c.bytes, c.chunks, i.size, r.runs, run.started_at, run.ended_at, run.error
+    from ${schema}.job
+    join lateral (select * from ${schema}.run where run.job = job.id order by id desc limit 1) run on true
+    join lateral (select count(*) as runs from ${schema}.run where run.job = job.id) r on true
+    left join lateral (select sum(size) as size from ${schema}.input where input.job = job.id) i on true
+    join lateral (select coalesce(sum(loaded), 0) as rows, coalesce(sum(end_byte - start_byte), 0) as bytes,
+                         count(*) as chunks
+                    from ${schema}.claim where claim.job = job.id) c on true
+   where $1::text is null or job.key = $1
+   order by run.id desc`
+}
