@@ -1,0 +1,45 @@
+import { Client } from 'pg'
+import { wrapServerError } from './server-error.ts'
+
+/** Where the server is and who asks. A plain object: it goes to the lanes' threads. */
+export interface ConnectionTarget {
+  /** A `postgres://` URL; the PG* variables fill what it leaves out. */
+  readonly url: string
+  /** Shown in pg_stat_activity. */
+  readonly applicationName: string
+}
+
+const CONNECT_TIMEOUT_MS = 10_000
+
+/**
+ * Opens a connection for loading.
+ *
+ * Errors: TARGET_UNREACHABLE, TARGET_REFUSED (no such database, wrong password).
+ */
+export async function connect(target: ConnectionTarget): Promise<Client> {
+  const client = new Client({
+    connectionString: target.url,
+    application_name: target.applicationName,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 15_000,
+  })
+  // A connection that dies while nothing is asked of it tells the next query; without a listener it would end the process.
+  client.on('error', () => undefined)
+  try {
+    await client.connect()
+    await client.query(SESSION)
+    return client
+  } catch (error) {
+    await client.end().catch(() => undefined)
+    throw wrapServerError(error)
+  }
+}
+
+/**
+ * The server notices within a minute when this end is gone without a word, and gives the job free; a load takes as
+ * long as it takes.
+ */
+const SESSION = `
+  set tcp_keepalives_idle = 30; set tcp_keepalives_interval = 10; set tcp_keepalives_count = 3;
+  set statement_timeout = 0; set idle_in_transaction_session_timeout = 0; set client_min_messages = warning`

@@ -1,0 +1,93 @@
+import { MillraceError, TargetError, toError } from '../core/errors.ts'
+
+/** The fields of a PostgreSQL ErrorResponse that pg puts on its errors. */
+interface DatabaseError extends Error {
+  readonly code?: string
+  readonly detail?: string
+  readonly where?: string
+  readonly column?: string
+  readonly constraint?: string
+  readonly table?: string
+  readonly severity?: string
+}
+
+/** Errors of the socket, and of a server that goes away: nothing is known of what was on the way. */
+const LOST = new Set([
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ECONNABORTED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENETDOWN',
+  'ERR_STREAM_DESTROYED',
+  'ERR_STREAM_WRITE_AFTER_END',
+  '57P01', // admin_shutdown: pg_terminate_backend too
+  '57P02', // crash_shutdown
+  '57P03', // cannot_connect_now
+  '08000', // connection_exception
+  '08003', // connection_does_not_exist
+  '08006', // connection_failure
+])
+
+/** Nobody listens there (yet), or the name is not known. */
+const UNREACHABLE = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'ENOENT', '53300'])
+
+/** What pg says when a socket closes without an error code. */
+const CLOSED = /^Connection terminated|^Client has encountered a connection error|^This socket has/
+
+/**
+ * A TargetError for what pg or the server has thrown. Our own errors pass.
+ *
+ * Rule: the server's message is kept, its DETAIL and CONTEXT, which hold values, are not.
+ */
+export function wrapServerError(thrown: unknown): MillraceError {
+  if (thrown instanceof MillraceError) return thrown
+  const error = toError(thrown) as DatabaseError
+  const code = error.code ?? ''
+  if (LOST.has(code) || (code === '' && CLOSED.test(error.message))) {
+    const message = `the connection to the server was lost (${describe(error)})`
+    return new TargetError('TARGET_CONNECTION_LOST', message, { cause: error, retryable: true })
+  }
+  if (UNREACHABLE.has(code)) {
+    return new TargetError('TARGET_UNREACHABLE', `cannot reach the server: ${describe(error)}`, {
+      cause: error,
+      retryable: true,
+      hint: 'check --to, or leave it out to use the embedded PostgreSQL',
+    })
+  }
+  const server = {
+    sqlstate: error.code,
+    constraint: error.constraint,
+    table: error.table,
+    column: error.column ?? copyColumn(error),
+  }
+  const line = copyLine(error)
+  const message = withoutValue(error.message)
+  return new TargetError(line !== undefined ? 'TARGET_ROW_REFUSED' : 'TARGET_REFUSED', message, {
+    cause: error,
+    server,
+    copyLine: line,
+  })
+}
+
+function describe(error: DatabaseError): string {
+  return error.message === '' ? String(error.code) : error.message
+}
+
+/** The line of `COPY t, line 3, column a: "x"` in the server's context: rows of this COPY, from 1. */
+function copyLine(error: DatabaseError): number | undefined {
+  const line = /^COPY .*?, line (\d+)/m.exec(error.where ?? '')?.[1]
+  return line === undefined ? undefined : Number(line)
+}
+
+function copyColumn(error: DatabaseError): string | undefined {
+  return /^COPY .*?, line \d+, column (.+?)(?::|$)/m.exec(error.where ?? '')?.[1]
+}
+
+/** `invalid input syntax for type integer: "abc"` without the value, which may be somebody's. */
+function withoutValue(message: string): string {
+  return message.replace(/(: |value |for |label )"(?:[^"]|"")*"$/s, (_, lead: string) =>
+    lead === ': ' ? '' : lead.trimEnd(),
+  )
+}
