@@ -1,0 +1,76 @@
+import type { BadRecord } from '../chunk/chunk.ts'
+import { type MillraceError, SourceError, TargetError, type Where } from '../core/errors.ts'
+import type { CsvEngine } from '../source/csv/engine.ts'
+import { recordNumber } from '../source/csv/locate.ts'
+import type { RefusedRow } from '../target/chunk-transaction.ts'
+import type { LaneInput, RangeBytes } from './lane-protocol.ts'
+
+/** The error for a record that cannot become a row. */
+export function badRecordError(
+  bad: BadRecord,
+  input: LaneInput,
+  { range, buffer }: RangeBytes,
+): MillraceError {
+  const bytes = Buffer.from(buffer, 0, bad.byte)
+  const where: Where = {
+    source: input.source,
+    record: range.firstRecord + bad.record,
+    line: range.firstLine + countLines(bytes, input),
+    byte: range.start + bad.byte,
+  }
+  return new SourceError('SOURCE_BAD_ROW', `${place(where)}: ${bad.reason}`, {
+    where,
+    hint: badRowHint(bad.reason),
+  })
+}
+
+/** The error for a row that the server refused, with its place in the input. */
+export function refusedRowError(
+  { row, refusal }: RefusedRow,
+  input: LaneInput,
+  engine: CsvEngine,
+  { range, buffer, length }: RangeBytes,
+): MillraceError {
+  const start = recordNumber(engine, Buffer.from(buffer, 0, length), row)
+  const where: Where = {
+    source: input.source,
+    record: range.firstRecord + start.record,
+    line: range.firstLine + start.lines,
+    byte: range.start + start.byte,
+    ...(refusal.server.column === undefined ? {} : { column: refusal.server.column }),
+  }
+  const state =
+    refusal.server.sqlstate === undefined ? '' : ` (SQLSTATE ${refusal.server.sqlstate})`
+  return new TargetError(
+    'TARGET_ROW_REFUSED',
+    `${place(where)}: the server says: ${refusal.message}${state}`,
+    {
+      where,
+      server: refusal.server,
+      cause: refusal,
+      hint: 'mend the row, or the column (--types when Millrace creates the table), and run the same command again: it goes on from there',
+    },
+  )
+}
+
+function place(where: Where): string {
+  const column = where.column === undefined ? '' : `, column "${where.column}"`
+  return `${where.source ?? 'input'}: record ${String(where.record)} (line ${String(where.line)})${column}`
+}
+
+function countLines(bytes: Buffer, input: LaneInput): number {
+  const terminator = input.dialect.lineEnd === 'cr' ? 13 : 10
+  let lines = 0
+  for (let at = bytes.indexOf(terminator); at !== -1; at = bytes.indexOf(terminator, at + 1)) {
+    lines++
+  }
+  return lines
+}
+
+function badRowHint(reason: string): string {
+  const again = 'mend the row and run the same command again: it goes on from there'
+  if (reason.includes('UTF-8'))
+    return `convert the file to UTF-8 (iconv -f ... -t UTF-8); or ${again}`
+  if (reason.includes('field')) return `check --delimiter and --quote; or ${again}`
+  return again
+}

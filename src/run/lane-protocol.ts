@@ -1,0 +1,70 @@
+import type { ClaimScope } from '../checkpoint/claims.ts'
+import type { Range } from '../chunk/range.ts'
+import type { InferredColumn } from '../copy/infer-types.ts'
+import type { CopyColumn } from '../copy/rows.ts'
+import type { ErrorCode, Where } from '../core/errors.ts'
+import type { CsvDialect } from '../source/csv/dialect.ts'
+import type { ConnectionTarget } from '../target/connect.ts'
+import type { CopyTarget } from '../target/chunk-transaction.ts'
+
+/** What a lane needs to know of the input, from the start. */
+export interface LaneInput {
+  readonly source: string
+  readonly dialect: CsvDialect
+  readonly fieldCount: number
+}
+
+/** What a lane needs to load: where to, and under which claim. */
+export interface LoadPlan {
+  readonly connection: ConnectionTarget
+  readonly target: CopyTarget
+  readonly columns: readonly CopyColumn[]
+  readonly scope: ClaimScope
+}
+
+/** Bytes of a range; the buffer is moved to the lane and comes back with its answer. */
+export interface RangeBytes {
+  readonly range: Range
+  readonly buffer: ArrayBuffer
+  readonly length: number
+}
+
+/** To a lane. After `load` the ranges are loaded, before it their types are inferred. */
+export type ToLane =
+  | { readonly type: 'infer'; readonly cut: RangeBytes }
+  | { readonly type: 'load'; readonly plan: LoadPlan }
+  | { readonly type: 'range'; readonly cut: RangeBytes }
+  | { readonly type: 'end' }
+
+/** From a lane. */
+export type FromLane =
+  | {
+      readonly type: 'inferred'
+      readonly columns: readonly InferredColumn[]
+      readonly checksum: number
+      readonly range: Range
+      readonly buffer: ArrayBuffer
+    }
+  | {
+      readonly type: 'loaded'
+      readonly range: Range
+      readonly rows: number
+      readonly outcome: 'committed' | 'done'
+      readonly milliseconds: number
+      readonly buffer: ArrayBuffer
+    }
+  | { readonly type: 'reconnecting'; readonly message: string }
+  | { readonly type: 'failed'; readonly error: WireError }
+  | { readonly type: 'ended' }
+
+/** An error of Millrace as it travels between threads: its class would be lost on the way. */
+export interface WireError {
+  readonly kind: 'config' | 'source' | 'target' | 'checkpoint' | 'aborted' | 'unknown'
+  readonly code: ErrorCode | null
+  readonly message: string
+  readonly where: Where | undefined
+  readonly hint: string | undefined
+  readonly retryable: boolean
+  readonly server: object | undefined
+  readonly stack: string | undefined
+}

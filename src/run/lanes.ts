@@ -1,0 +1,192 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Range } from '../chunk/range.ts'
+import { type InferredColumn, widenColumn } from '../copy/infer-types.ts'
+import { AbortedError, toError } from '../core/errors.ts'
+import type { Logger } from '../core/log.ts'
+import type { Cut } from '../source/csv/cut.ts'
+import type { BufferPool } from './buffer-pool.ts'
+import { LaneHandle } from './lane-handle.ts'
+import type { FromLane, LaneInput, LoadPlan } from './lane-protocol.ts'
+
+/** Ranges a lane holds: one that is sent, one that is encoded meanwhile. */
+export const RANGES_PER_LANE = 2
+/** What is in flight when a run is to stop may take this long. */
+const GRACE_MS = 8_000
+
+/** A range that a lane has dealt with. */
+export interface LoadedRange {
+  readonly range: Range
+  readonly rows: number
+  readonly outcome: 'committed' | 'done'
+  readonly milliseconds: number
+}
+
+/**
+ * The lanes of a run. Ranges are handed to whichever lane has room; that the hand-out waits for room is the
+ * backpressure on the reader.
+ *
+ * Life: `infer` any number of times, then `load` once; `close` ends the threads on every path.
+ */
+export class Lanes {
+  readonly #lanes: LaneHandle[]
+  readonly #buffers: BufferPool
+  readonly #log: Logger
+  #onRoom: (() => void) | null = null
+  #onLoaded: (loaded: LoadedRange) => void = () => undefined
+  #inferred: readonly InferredColumn[] = []
+  #failure: Error | null = null
+
+  constructor(count: number, input: LaneInput, buffers: BufferPool, log: Logger) {
+    this.#buffers = buffers
+    this.#log = log
+    this.#lanes = Array.from({ length: count }, () => {
+      const lane = new LaneHandle(input, (from, message) => this.#receive(from, message))
+      lane.ended.catch((error: unknown) => {
+        this.#failure ??= toError(error)
+        this.#buffers.close()
+        this.#onRoom?.()
+      })
+      return lane
+    })
+  }
+
+  /** Infers the columns' types over the given ranges. */
+  async infer(
+    cuts: AsyncIterable<Cut>,
+    fieldCount: number,
+    signal: AbortSignal,
+  ): Promise<readonly InferredColumn[]> {
+    this.#inferred = Array.from({ length: fieldCount }, () => ({ type: 'none', nulls: 0 }))
+    await this.#handOut('infer', cuts, signal)
+    while (this.#failure === null && this.#lanes.some((lane) => lane.inFlight > 0)) {
+      await this.#room()
+    }
+    this.#throwFailure()
+    if (signal.aborted) throw aborted()
+    return this.#inferred
+  }
+
+  /**
+   * Loads the given ranges.
+   *
+   * Errors: the first failure of a lane; the other lanes finish what they have. RUN_ABORTED when asked to stop.
+   */
+  async load(
+    plan: LoadPlan,
+    cuts: AsyncIterable<Cut>,
+    onLoaded: (loaded: LoadedRange) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    this.#onLoaded = onLoaded
+    for (const lane of this.#lanes) lane.post({ type: 'load', plan })
+    let readError: Error | null = null
+    try {
+      await this.#handOut('range', cuts, signal)
+    } catch (error) {
+      readError = toError(error)
+    }
+    for (const lane of this.#lanes) lane.post({ type: 'end' })
+    const hurried = signal.aborted || this.#failure !== null || readError !== null
+    await this.#waitForEnd(hurried, signal)
+    if (readError !== null) throw readError
+    this.#throwFailure()
+    if (signal.aborted) throw aborted()
+  }
+
+  /** Ends the threads, whatever they do. */
+  async close(): Promise<void> {
+    await Promise.all(this.#lanes.map((lane) => lane.kill()))
+  }
+
+  async #handOut(
+    type: 'infer' | 'range',
+    cuts: AsyncIterable<Cut>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const wake = (): void => {
+      this.#buffers.close()
+      this.#onRoom?.()
+    }
+    signal.addEventListener('abort', wake)
+    try {
+      for await (const cut of cuts) {
+        let lane = this.#laneWithRoom()
+        while (lane === null && this.#failure === null && !signal.aborted) {
+          await this.#room()
+          lane = this.#laneWithRoom()
+        }
+        if (lane === null || this.#failure !== null || signal.aborted) return
+        lane.post({ type, cut })
+      }
+    } catch (error) {
+      // A reader that waited for a buffer is told that none will come; why is known already.
+      if (this.#failure === null && !signal.aborted) throw error
+    } finally {
+      signal.removeEventListener('abort', wake)
+    }
+  }
+
+  /** The lane with the fewest ranges, if it has room for another. */
+  #laneWithRoom(): LaneHandle | null {
+    const lane = this.#lanes.reduce((a, b) => (b.inFlight < a.inFlight ? b : a))
+    return lane.inFlight < RANGES_PER_LANE ? lane : null
+  }
+
+  #room(): Promise<void> {
+    return new Promise((resolve) => (this.#onRoom = resolve))
+  }
+
+  #receive(lane: LaneHandle, message: FromLane): void {
+    switch (message.type) {
+      case 'inferred':
+        this.#inferred = this.#inferred.map((column, i) => widenColumn(column, message.columns[i]!))
+        this.#answered(lane, message.buffer)
+        break
+      case 'loaded':
+        this.#onLoaded(message)
+        this.#answered(lane, message.buffer)
+        break
+      case 'reconnecting':
+        this.#log.warn({ reason: message.message }, 'a lane lost its connection, connecting again')
+        break
+      case 'failed':
+      case 'ended':
+        break
+    }
+  }
+
+  #answered(lane: LaneHandle, buffer: ArrayBuffer): void {
+    lane.inFlight--
+    this.#buffers.give(buffer)
+    this.#onRoom?.()
+  }
+
+  /** Waits for the lanes; when the run is to stop, not for ever. */
+  async #waitForEnd(hurried: boolean, signal: AbortSignal): Promise<void> {
+    const all = Promise.allSettled(this.#lanes.map((lane) => lane.ended))
+    const timer = new AbortController()
+    const limit = async (): Promise<void> => {
+      if (!hurried) {
+        await new Promise<void>((resolve) => {
+          signal.addEventListener('abort', () => resolve(), { once: true })
+          void all.then(() => resolve())
+        })
+      }
+      await sleep(GRACE_MS, undefined, { signal: timer.signal }).catch(() => undefined)
+    }
+    await Promise.race([all, limit()])
+    timer.abort()
+    await this.close()
+    await all
+  }
+
+  #throwFailure(): void {
+    if (this.#failure !== null) throw this.#failure
+  }
+}
+
+function aborted(): AbortedError {
+  return new AbortedError('stopped as asked; what was committed stays loaded', {
+    hint: 'run the same command again: it goes on from there',
+  })
+}

@@ -1,0 +1,51 @@
+import type { Readable } from 'node:stream'
+import type { Logger } from '../core/log.ts'
+import type { CsvDialect } from '../source/csv/dialect.ts'
+import type { Progress } from './progress.ts'
+
+/** What `load` takes. Sizes in bytes. */
+export interface LoadOptions {
+  /** A path, or a stream. */
+  readonly input: string | Readable
+  /** A `postgres://` URL. */
+  readonly to: string
+  /** `table` or `schema.table`; the file's name by default. */
+  readonly table?: string | undefined
+  /** What is known of the CSV dialect; the rest is found out from the start of the input. */
+  readonly dialect?: Partial<CsvDialect> | undefined
+  /** Names for the input's fields, in their order: for a file without a header, or instead of its own. */
+  readonly columns?: readonly string[] | undefined
+  /** Types by column name, for a table that is created; inferred by default. */
+  readonly types?: Readonly<Record<string, string>> | undefined
+  /** Whether a missing table is created, the default, or an error. */
+  readonly create?: 'if-missing' | 'never' | undefined
+  /** Threads with a connection each; the number of cores by default, at most 8. */
+  readonly lanes?: number | undefined
+  /** Bytes of a chunk, the unit of commit; 8 MiB by default. */
+  readonly chunkSize?: number | undefined
+  /** Bytes of one record, at most; 16 MiB by default. */
+  readonly maxRecord?: number | undefined
+  /** Name of the job; from input and table by default. A stream can only be resumed under a name. */
+  readonly job?: string | undefined
+  /** What to do with a job that was begun before; 'resume' by default. */
+  readonly resume?: 'resume' | 'restart' | 'appended' | undefined
+  /** Schema of the checkpoint's tables in the target database; `millrace` by default. */
+  readonly stateSchema?: string | undefined
+  readonly signal?: AbortSignal | undefined
+  /** Told about four times a second. */
+  readonly onProgress?: ((progress: Progress) => void) | undefined
+  /** Silent by default. */
+  readonly log?: Logger | undefined
+}
+
+/** The options with their defaults. */
+export interface Settings {
+  readonly lanes: number
+  readonly chunkSize: number
+  readonly maxRecord: number
+  readonly stateSchema: string
+  readonly create: 'if-missing' | 'never'
+  readonly resume: 'resume' | 'restart' | 'appended'
+  readonly signal: AbortSignal
+  readonly log: Logger
+}

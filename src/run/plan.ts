@@ -1,0 +1,93 @@
+import { basename } from 'node:path'
+import type { Client } from 'pg'
+import { type InferredColumn, sqlType } from '../copy/infer-types.ts'
+import { ConfigError, TargetError } from '../core/errors.ts'
+import type { TableName } from '../core/identifier.ts'
+import { findTable, resolveSchema, type Table } from '../target/catalog.ts'
+import { type ColumnDefinition, createTableSql, isTypeName } from '../target/create-table.ts'
+import { columnNames, type CsvStart } from './header.ts'
+
+/** Splits `schema.table`; parts may be in double quotes. The schema is null where none is named. */
+export function parseTableName(text: string): { schema: string | null; table: string } {
+  const parts = [...text.matchAll(/\s*(?:"((?:[^"]|"")*)"|([^."]+))\s*(?:\.|$)/gy)]
+  const names = parts.map((part) => part[1]?.replaceAll('""', '"') ?? part[2] ?? '')
+  const consumed = parts.reduce((sum, part) => sum + part[0].length, 0)
+  const [first, second] = names
+  if (first === undefined || names.length > 2 || consumed !== text.length || text.endsWith('.')) {
+    throw new ConfigError('CONFIG_BAD_VALUE', `${JSON.stringify(text)} is not a table name`, {
+      hint: '--table table, or --table schema.table; names with dots in double quotes',
+    })
+  }
+  return second === undefined ? { schema: null, table: first } : { schema: first, table: second }
+}
+
+/** The table for an input that names none: its file name up to the first dot, as a plain SQL name. */
+export function tableNameOf(path: string): string {
+  const name = basename(path)
+    .replace(/\..*$/s, '')
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}_]+/gu, '_')
+    .replace(/^_+|_+$/g, '')
+  return name === '' ? 'data' : name
+}
+
+/** Resolves where a table is, or would be created. */
+export async function resolveTable(
+  client: Client,
+  name: { schema: string | null; table: string },
+): Promise<{ name: TableName; table: Table | null }> {
+  const schema = name.schema ?? (await resolveSchema(client, name.table))
+  const resolved = { schema, table: name.table }
+  return { name: resolved, table: await findTable(client, resolved) }
+}
+
+/**
+ * The columns of a table to be created.
+ *
+ * Errors: CONFIG_UNKNOWN_COLUMN for a type given to a column that is not there, CONFIG_BAD_VALUE for what is no type.
+ */
+export function defineColumns(
+  start: CsvStart,
+  inferred: readonly InferredColumn[],
+  types: Readonly<Record<string, string>>,
+): ColumnDefinition[] {
+  const names = columnNames(start)
+  for (const [name, type] of Object.entries(types)) {
+    if (!names.includes(name)) {
+      throw new ConfigError(
+        'CONFIG_UNKNOWN_COLUMN',
+        `--types names column ${JSON.stringify(name)}, which the input does not have`,
+        { hint: `its columns are ${names.map((n) => JSON.stringify(n)).join(', ')}` },
+      )
+    }
+    if (!isTypeName(type)) {
+      throw new ConfigError('CONFIG_BAD_VALUE', `${JSON.stringify(type)} is not the name of a type`)
+    }
+  }
+  return names.map((name, i) => ({
+    name,
+    type: types[name] ?? sqlType(inferred[i]?.type ?? 'none'),
+  }))
+}
+
+/** Creates the table; what the server says of it names the DDL. */
+export async function createTable(
+  client: Client,
+  name: TableName,
+  columns: readonly ColumnDefinition[],
+): Promise<{ table: Table; ddl: string }> {
+  const ddl = createTableSql(name, columns)
+  await client.query(ddl)
+  const table = await findTable(client, name)
+  if (table === null) {
+    throw new TargetError('TARGET_NO_TABLE', `${name.schema}.${name.table} was created and is gone`)
+  }
+  return { table, ddl }
+}
+
+/** The error for a table that is not there and may not be created. */
+export function noTable(name: TableName): TargetError {
+  return new TargetError('TARGET_NO_TABLE', `there is no table ${name.schema}.${name.table}`, {
+    hint: 'leave --no-create out to have it created with inferred types; `millrace inspect` shows the DDL',
+  })
+}

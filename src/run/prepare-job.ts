@@ -1,0 +1,216 @@
+import { crc32 } from 'node:zlib'
+import type { Client } from 'pg'
+import { type Claim, readClaims } from '../checkpoint/claims.ts'
+import type { HeldJob } from '../checkpoint/job.ts'
+import {
+  addInput,
+  describeJob,
+  forgetJob,
+  type JobInput,
+  type JobOptions,
+  type JobTarget,
+  readInput,
+  type StoredIdentity,
+  updateInput,
+} from '../checkpoint/job-state.ts'
+import { requireSameOptions, requireSameTarget } from '../checkpoint/refusals.ts'
+import { verifyInput } from '../checkpoint/verify-input.ts'
+import type { InferredColumn } from '../copy/infer-types.ts'
+import { SourceError } from '../core/errors.ts'
+import { quoteTable, type TableName } from '../core/identifier.ts'
+import { type Cut, cut } from '../source/csv/cut.ts'
+import { selectEngine } from '../source/csv/select-engine.ts'
+import type { Table } from '../target/catalog.ts'
+import { countRows, jobTarget, requireLoadedRows } from '../target/job-table.ts'
+import type { BufferPool } from './buffer-pool.ts'
+import type { CsvStart } from './header.ts'
+import type { Lanes } from './lanes.ts'
+import { type Mapping, mapColumns } from './mapping.ts'
+import type { Settings } from './options.ts'
+import { createTable, defineColumns, noTable } from './plan.ts'
+
+/** What a held job is prepared from. */
+export interface JobRequest {
+  readonly client: Client
+  readonly settings: Settings
+  readonly start: CsvStart
+  readonly job: HeldJob
+  readonly name: TableName
+  /** Null where it does not exist. */
+  readonly table: Table | null
+  readonly types: Readonly<Record<string, string>>
+  /** Told of the bytes that are read for inference. */
+  readonly onInferred: (bytes: number) => void
+}
+
+/** A job that is ready to be loaded: all checks are made, and the table is there. */
+export interface PreparedJob {
+  readonly table: Table
+  readonly mapping: Mapping
+  readonly input: JobInput
+  readonly claims: readonly Claim[]
+  /** What created the table, where this run did. */
+  readonly ddl: string | null
+}
+
+/**
+ * Prepares a held job: begins it, or checks that it may be gone on with.
+ *
+ * Errors: CHECKPOINT_* for what has changed, CONFIG_* for columns that do not fit, TARGET_NO_TABLE.
+ */
+export async function prepareJob(
+  request: JobRequest,
+  lanes: Lanes,
+  buffers: BufferPool,
+): Promise<PreparedJob> {
+  const { client, job, settings, table } = request
+  const before = job.target as JobTarget | null
+  const input = await readInput(client, settings.stateSchema, job)
+  if (before === null || input === null) return beginJob(request, table, lanes, buffers)
+  if (settings.resume === 'restart') return restartJob(request, before, input, lanes, buffers)
+  return resumeJob(request, before, input)
+}
+
+async function beginJob(
+  request: JobRequest,
+  table: Table | null,
+  lanes: Lanes,
+  buffers: BufferPool,
+): Promise<PreparedJob> {
+  const { client, settings, start, name } = request
+  if (table === null && settings.create === 'never') throw noTable(name)
+  if (table === null && start.fieldCount === 0) throw emptyInput(start, name)
+  const inferred = table === null ? await inferInput(request, lanes, buffers) : null
+  return inTransaction(client, async () => {
+    if (inferred === null) return noteJob(request, table!, null, null)
+    const definitions = defineColumns(start, inferred.columns, request.types)
+    const created = await createTable(client, name, definitions)
+    return noteJob(request, created.table, created.ddl, inferred.checksum)
+  })
+}
+
+async function noteJob(
+  request: JobRequest,
+  table: Table,
+  ddl: string | null,
+  checksum: number | null,
+): Promise<PreparedJob> {
+  const { client, settings, start, job } = request
+  const { stateSchema } = settings
+  const { source } = start
+  const target = jobTarget(table, ddl !== null)
+  const mapping = mappingOf(start, table, target)
+  await describeJob(client, stateSchema, job, target, optionsOf(start, mapping))
+  const identity: StoredIdentity = {
+    ...source.identity,
+    ...(checksum === null ? {} : { whole: { from: start.data.byte, crc32: checksum } }),
+  }
+  const id = await addInput(client, stateSchema, job, source.name, identity, source.size)
+  const input = { id, identity, size: source.size, completedAt: null }
+  return { table, mapping, input, claims: [], ddl }
+}
+
+/** Begins a job anew. A table that the job itself has created, and that holds nothing else, is made anew too. */
+async function restartJob(
+  request: JobRequest,
+  before: JobTarget,
+  input: JobInput,
+  lanes: Lanes,
+  buffers: BufferPool,
+): Promise<PreparedJob> {
+  const { client, settings, table, job } = request
+  const claims = await readClaims(client, settings.stateSchema, input.id)
+  const loaded = loadedRows(claims)
+  const own = table !== null && before.created && table.oid === before.oid
+  const dropped = own && (await countRows(client, table)) <= loaded
+  await inTransaction(client, async () => {
+    if (dropped) await client.query(`drop table ${quoteTable(table)}`)
+    await forgetJob(client, settings.stateSchema, job)
+  })
+  if (!dropped && loaded > 0 && table !== null) {
+    const name = `${table.schema}.${table.table}`
+    settings.log.warn({ rows: loaded }, `rows of the earlier run stay in ${name}`)
+  }
+  return beginJob(request, dropped ? null : table, lanes, buffers)
+}
+
+async function resumeJob(
+  request: JobRequest,
+  before: JobTarget,
+  input: JobInput,
+): Promise<PreparedJob> {
+  const { client, settings, start, job, table } = request
+  const { source } = start
+  requireSameTarget(before, table === null ? null : jobTarget(table, before.created))
+  if (table === null) throw noTable(request.name)
+  const mapping = mappingOf(start, table, before)
+  requireSameOptions(job.options as JobOptions, optionsOf(start, mapping))
+  const claims = await readClaims(client, settings.stateSchema, input.id)
+  await requireLoadedRows(client, before, table, loadedRows(claims))
+  const prepared = { table, mapping, input, claims, ddl: null }
+  if (source.identity === null) return prepared
+  const growth = settings.resume === 'appended' ? 'allow' : 'refuse'
+  const check = await verifyInput(source, source.identity, input.identity, claims, growth)
+  if (!check.touched) return prepared
+  const completedAt = check.grown ? null : input.completedAt
+  await updateInput(client, settings.stateSchema, input.id, source.identity, source.size)
+  return { ...prepared, input: { ...input, size: source.size, completedAt } }
+}
+
+/** Reads the whole of a file in the lanes, for the types of its columns; and for its checksum, since it passes by. */
+async function inferInput(
+  request: JobRequest,
+  lanes: Lanes,
+  buffers: BufferPool,
+): Promise<{ columns: readonly InferredColumn[]; checksum: number }> {
+  const { settings, start } = request
+  const { source, data } = start
+  const engine = selectEngine(start.dialect)
+  let checksum = 0
+  async function* summed(): AsyncGenerator<Cut> {
+    for await (const piece of cut(source, engine, data, null, settings, buffers)) {
+      checksum = crc32(Buffer.from(piece.buffer, 0, piece.length), checksum)
+      request.onInferred(piece.range.end)
+      yield piece
+    }
+  }
+  const columns = await lanes.infer(summed(), start.fieldCount, settings.signal)
+  return { columns, checksum }
+}
+
+function mappingOf(start: CsvStart, table: Table, target: JobTarget): Mapping {
+  if (start.fieldCount === 0) return { names: [], columns: [], leftOut: [] }
+  // A table of the job's own making has a column for each field, in their order, whatever the header calls them.
+  return mapColumns(table, target.created ? start.fieldCount : (start.names ?? start.fieldCount))
+}
+
+function optionsOf(start: CsvStart, mapping: Mapping): JobOptions {
+  return {
+    mode: 'append',
+    dialect: { ...start.dialect },
+    columns: mapping.names.map((name, i) => `${String(mapping.columns[i]!.field)} ${name}`),
+  }
+}
+
+function loadedRows(claims: readonly Claim[]): number {
+  return claims.reduce((sum, claim) => sum + claim.loaded, 0)
+}
+
+function emptyInput(start: CsvStart, name: TableName): SourceError {
+  const message = `${start.source.name} is empty: there is no header to make ${name.schema}.${name.table} of`
+  return new SourceError('SOURCE_BAD_HEADER', message, {
+    hint: 'create the table first; an empty file then loads no rows',
+  })
+}
+
+async function inTransaction<T>(client: Client, work: () => Promise<T>): Promise<T> {
+  await client.query('begin')
+  try {
+    const result = await work()
+    await client.query('commit')
+    return result
+  } catch (error) {
+    await client.query('rollback')
+    throw error
+  }
+}

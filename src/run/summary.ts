@@ -1,0 +1,48 @@
+import { resourceUsage } from 'node:process'
+
+export interface RowCounts {
+  /** Records that were read. read = loaded + rejected + filtered + unchanged, always. */
+  readonly read: number
+  readonly loaded: number
+  readonly rejected: number
+  /** Records left out on purpose: blank lines, where the dialect skips them. */
+  readonly filtered: number
+  readonly unchanged: number
+}
+
+/** What came of a run: also what `--json` prints. */
+export interface Summary {
+  readonly run: number
+  readonly job: string
+  readonly status: 'complete' | 'already-complete' | 'failed' | 'interrupted'
+  /** `schema.table` */
+  readonly target: string
+  readonly mode: 'append'
+  /** Of this run. */
+  readonly rows: RowCounts
+  /** Of this run. */
+  readonly bytes: number
+  readonly chunks: number
+  readonly seconds: number
+  readonly rowsPerSecond: number
+  /** Millions of bytes of input per second. */
+  readonly mbPerSecond: number
+  readonly peakRssBytes: number
+  readonly lanes: number
+  /** What earlier runs had loaded. */
+  readonly resumed: { readonly rows: number; readonly bytes: number }
+  readonly inputs: readonly {
+    readonly path: string
+    readonly rows: number
+    readonly bytes: number
+  }[]
+  /** The DDL of the table, when this run has created it. */
+  readonly created: string | null
+  /** When the job was completed, for 'already-complete'. */
+  readonly completedAt: string | null
+}
+
+/** The highest resident set of the process so far, in bytes. */
+export function peakRss(): number {
+  return resourceUsage().maxRSS * 1024
+}

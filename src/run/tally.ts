@@ -1,0 +1,102 @@
+import type { Claim } from '../checkpoint/claims.ts'
+import type { LoadedRange } from './lanes.ts'
+import type { PreparedJob } from './prepare-job.ts'
+import type { Progress } from './progress.ts'
+import { peakRss, type Summary } from './summary.ts'
+
+/** Counts what a run has done, for its progress and its summary. */
+export class Tally {
+  readonly #began = performance.now()
+  readonly #run: { readonly id: number; readonly job: string; readonly lanes: number }
+  #prepared: PreparedJob | null = null
+  #totalBytes: number | null
+  #inferredBytes = 0
+  #read = 0
+  #loaded = 0
+  #bytes = 0
+  #chunks = 0
+
+  constructor(
+    run: { readonly id: number; readonly job: string; readonly lanes: number },
+    totalBytes: number | null,
+  ) {
+    this.#run = run
+    this.#totalBytes = totalBytes
+  }
+
+  inferred(bytes: number): void {
+    this.#inferredBytes = bytes
+  }
+
+  prepared(job: PreparedJob): void {
+    this.#prepared = job
+  }
+
+  add({ range, rows }: LoadedRange): void {
+    this.#read += range.records
+    this.#loaded += rows
+    this.#bytes += range.end - range.start
+    this.#chunks++
+  }
+
+  progress(): Progress {
+    const loading = this.#prepared !== null
+    return {
+      phase: loading ? 'loading' : 'inferring',
+      rows: this.#loaded,
+      bytes: loading ? this.#bytes : this.#inferredBytes,
+      resumedBytes: this.#resumed().bytes,
+      totalBytes: this.#totalBytes,
+      chunks: this.#chunks,
+      lanes: this.#run.lanes,
+      rejected: 0,
+      seconds: this.#seconds(),
+    }
+  }
+
+  summary(status: Summary['status'], path: string): Summary {
+    const prepared = this.#prepared
+    if (prepared === null) throw new Error('a run without a prepared job has no summary')
+    const seconds = this.#seconds()
+    const resumed = this.#resumed()
+    const rows = this.#loaded + resumed.rows
+    const bytes = this.#bytes + resumed.bytes
+    return {
+      run: this.#run.id,
+      job: this.#run.job,
+      status,
+      target: `${prepared.table.schema}.${prepared.table.table}`,
+      mode: 'append',
+      rows: {
+        read: this.#read,
+        loaded: this.#loaded,
+        rejected: 0,
+        filtered: this.#read - this.#loaded,
+        unchanged: 0,
+      },
+      bytes: this.#bytes,
+      chunks: this.#chunks,
+      seconds: Math.round(seconds * 1000) / 1000,
+      rowsPerSecond: Math.round(this.#loaded / seconds),
+      mbPerSecond: Math.round(this.#bytes / seconds / 1e4) / 100,
+      peakRssBytes: peakRss(),
+      lanes: this.#run.lanes,
+      resumed,
+      inputs: [{ path, rows, bytes }],
+      created: prepared.ddl,
+      completedAt: prepared.input.completedAt?.toISOString() ?? null,
+    }
+  }
+
+  #seconds(): number {
+    return (performance.now() - this.#began) / 1000
+  }
+
+  #resumed(): { rows: number; bytes: number } {
+    const claims: readonly Claim[] = this.#prepared?.claims ?? []
+    return {
+      rows: claims.reduce((sum, claim) => sum + claim.loaded, 0),
+      bytes: claims.reduce((sum, claim) => sum + claim.end - claim.start, 0),
+    }
+  }
+}
