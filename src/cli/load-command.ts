@@ -1,0 +1,161 @@
+import { writeFile } from 'node:fs/promises'
+import { type Command, Option } from 'commander'
+import { ConfigError, load, type LoadOptions, type Summary } from '../index.ts'
+import { addDialectOptions, type DialectOptions, dialectOf, option } from './dialect-options.ts'
+import { Exit, exitCodeOf } from './exit-codes.ts'
+import { LEVELS, makeLogger } from './log.ts'
+import { printNote, printResult } from './output.ts'
+import { progressView } from './progress-view.ts'
+import { errorReport, printError } from './report-error.ts'
+import { stopOnSignals } from './signals.ts'
+import { renderSummary } from './summary-text.ts'
+import { openTarget } from './target.ts'
+import { parseCount, parseSize, parseTypes } from './units.ts'
+
+interface LoadFlags extends DialectOptions {
+  readonly to?: string
+  readonly table?: string
+  readonly types?: Record<string, string>
+  readonly create: boolean
+  readonly lanes?: number
+  readonly chunkSize?: number
+  readonly maxRecord?: number
+  readonly job?: string
+  readonly restart?: true
+  readonly appended?: true
+  readonly stateSchema?: string
+  readonly json?: true
+  readonly progress: 'auto' | 'never'
+  readonly logLevel: string
+  readonly report?: string
+}
+
+export function addLoadCommand(program: Command): void {
+  const command = program
+    .command('load')
+    .description('load a CSV file, or - for standard input, into a table')
+    .argument('<input>', 'path of a file, or - for standard input')
+    .addOption(
+      option('--to <url>', 'postgres://user@host/database; the embedded PostgreSQL if left out'),
+    )
+    .addOption(option('--table <name>', 'table or schema.table; the name of the file if left out'))
+    .addOption(
+      option('--types <list>', 'types of columns to create: a=int,b=numeric(12,2)').argParser(
+        parseTypes,
+      ),
+    )
+    .addOption(new Option('--no-create', 'fail when the table does not exist'))
+    .addOption(
+      option(
+        '--lanes <n>',
+        'threads, each with a connection; the number of cores, at most 8',
+      ).argParser(parseCount),
+    )
+    .addOption(
+      option('--chunk-size <size>', 'bytes of input committed at a time (default: 8MiB)').argParser(
+        parseSize,
+      ),
+    )
+    .addOption(
+      option('--max-record <size>', 'longest record that is read (default: 16MiB)').argParser(
+        parseSize,
+      ),
+    )
+    .addOption(
+      option(
+        '--job <name>',
+        'name under which this load is known and resumed; from input and table if left out',
+      ),
+    )
+    .addOption(
+      option('--restart', 'forget what was loaded before, and begin anew').conflicts('appended'),
+    )
+    .addOption(option('--appended', 'load what was added to a file that has grown'))
+    .addOption(
+      option(
+        '--state-schema <name>',
+        'schema of the checkpoint in the target database (default: millrace)',
+      ),
+    )
+    .addOption(option('--json', 'print one JSON object at the end'))
+    .addOption(
+      option('--progress <when>', 'show progress').choices(['auto', 'never']).default('auto'),
+    )
+    .addOption(
+      option('--log-level <level>', 'what is logged')
+        .choices([...LEVELS])
+        .default('info'),
+    )
+    .addOption(option('--report <file>', 'also write the JSON summary to a file'))
+  addDialectOptions(command).action(async (input: string, flags: LoadFlags) => {
+    process.exitCode = await runLoad(input, flags)
+  })
+}
+
+/** Loads, tells, and returns the exit code. */
+async function runLoad(input: string, flags: LoadFlags): Promise<number> {
+  const log = makeLogger(flags.logLevel)
+  const stop = stopOnSignals(() =>
+    printNote('stopping: what is in flight is finished or rolled back'),
+  )
+  const view = progressView(
+    flags.json === true && !process.stderr.isTTY ? 'never' : flags.progress,
+    log,
+  )
+  try {
+    const target = await openTarget(flags.to, log)
+    try {
+      const options = { ...loadOptions(input, flags), to: target.url, signal: stop.signal, log }
+      const summary = await load({ ...options, onProgress: (progress) => view.update(progress) })
+      view.stop()
+      await tell(summary, flags, target.embedded)
+      return Exit.complete
+    } finally {
+      await target.close()
+    }
+  } catch (thrown) {
+    view.stop()
+    const error = thrown instanceof Error ? thrown : new Error(String(thrown))
+    const code = stop.exitCode() ?? exitCodeOf(error)
+    const status = stop.exitCode() === null ? 'failed' : 'interrupted'
+    const report = { status, error: errorReport(error) }
+    if (flags.json === true) printResult(JSON.stringify(report))
+    if (flags.report !== undefined) await writeFile(flags.report, `${JSON.stringify(report)}\n`)
+    printError(error)
+    return code
+  } finally {
+    stop.dispose()
+  }
+}
+
+function loadOptions(input: string, flags: LoadFlags): Omit<LoadOptions, 'to'> {
+  if (input === '-' && process.stdin.isTTY) {
+    throw new ConfigError(
+      'CONFIG_USAGE',
+      'standard input is a terminal, expected a pipe or a file',
+      {
+        hint: 'cat file.csv | millrace load - --table t',
+      },
+    )
+  }
+  return {
+    input: input === '-' ? process.stdin : input,
+    table: flags.table,
+    dialect: dialectOf(flags),
+    columns: flags.columns,
+    types: flags.types,
+    create: flags.create ? 'if-missing' : 'never',
+    lanes: flags.lanes,
+    chunkSize: flags.chunkSize,
+    maxRecord: flags.maxRecord,
+    job: flags.job,
+    resume: flags.restart === true ? 'restart' : flags.appended === true ? 'appended' : 'resume',
+    stateSchema: flags.stateSchema,
+  }
+}
+
+async function tell(summary: Summary, flags: LoadFlags, embedded: boolean): Promise<void> {
+  const json = JSON.stringify(summary)
+  if (flags.report !== undefined) await writeFile(flags.report, `${json}\n`)
+  printResult(flags.json === true ? json : renderSummary(summary, embedded))
+}

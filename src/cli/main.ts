@@ -1,0 +1,39 @@
+import { Command, CommanderError } from 'commander'
+import { VERSION } from '../index.ts'
+import { addDbCommand } from './db-command.ts'
+import { Exit, exitCodeOf } from './exit-codes.ts'
+import { addInspectCommand } from './inspect-command.ts'
+import { addLoadCommand } from './load-command.ts'
+import { printError } from './report-error.ts'
+import { addStatusCommand } from './status-command.ts'
+
+/** Runs the command line. Sets the exit code, and lets the process end by itself: nothing may be left that keeps it. */
+export async function main(argv: readonly string[]): Promise<void> {
+  const program = new Command('millrace')
+    .description(
+      'Streams CSV files into PostgreSQL: faster than psql, exactly once, in bounded memory.',
+    )
+    .version(VERSION)
+    .showHelpAfterError('(run with --help for the options)')
+    .showSuggestionAfterError()
+    .exitOverride()
+  addLoadCommand(program)
+  addInspectCommand(program)
+  addStatusCommand(program)
+  addDbCommand(program)
+  // A reader that goes away (`| head`) is no failure of ours.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+  })
+  try {
+    await program.parseAsync(argv)
+  } catch (thrown) {
+    if (thrown instanceof CommanderError) {
+      process.exitCode = thrown.exitCode === 0 ? Exit.complete : Exit.usage
+      return
+    }
+    const error = thrown instanceof Error ? thrown : new Error(String(thrown))
+    printError(error)
+    process.exitCode = exitCodeOf(error)
+  }
+}

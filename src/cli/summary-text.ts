@@ -1,0 +1,44 @@
+import type { Summary } from '../index.ts'
+import { printable } from './output.ts'
+import { formatBytes, formatCount, formatSeconds } from './units.ts'
+
+/** The summary for people. */
+export function renderSummary(summary: Summary, embedded: boolean): string {
+  const lines = [headline(summary)]
+  if (summary.created !== null) lines.push('', printable(summary.created.replaceAll('\n', '\n')))
+  if (summary.resumed.rows > 0 && summary.status !== 'already-complete') {
+    const { rows, bytes } = summary.resumed
+    lines.push(`${formatCount(rows)} rows (${formatBytes(bytes)}) were loaded by earlier runs`)
+  }
+  const { filtered } = summary.rows
+  if (filtered > 0) lines.push(`${formatCount(filtered)} blank lines were skipped`)
+  lines.push('', 'look at the rows:', `  ${lookCommand(summary.target, embedded)}`)
+  return lines.join('\n')
+}
+
+function headline(summary: Summary): string {
+  const { rows, target, status } = summary
+  if (status === 'already-complete') {
+    const when = summary.completedAt === null ? '' : ` (completed ${summary.completedAt})`
+    const loaded = formatCount(summary.resumed.rows)
+    return `already complete: ${target} has the ${loaded} rows of this input; nothing was loaded${when}`
+  }
+  const what = `loaded ${formatCount(rows.loaded)} rows (${formatBytes(summary.bytes)}) into ${target}`
+  const rate = `${formatCount(summary.rowsPerSecond)} rows/s, ${String(summary.mbPerSecond)} MB/s`
+  const lanes = `${String(summary.lanes)} lane${summary.lanes === 1 ? '' : 's'}`
+  const memory = `peak memory ${formatBytes(summary.peakRssBytes)}`
+  return `${what} in ${formatSeconds(summary.seconds)}: ${rate}, ${lanes}, ${memory}`
+}
+
+function lookCommand(target: string, embedded: boolean): string {
+  const sql = `select * from ${target.split('.').map(quoteIfNeeded).join('.')} limit 5`
+  return embedded ? `npx millrace db sql ${shellQuote(sql)}` : `psql -c ${shellQuote(sql)} ...`
+}
+
+function quoteIfNeeded(name: string): string {
+  return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`
+}
+
+function shellQuote(text: string): string {
+  return text.includes('"') ? `'${text.replaceAll("'", `'\\''`)}'` : `"${text}"`
+}
