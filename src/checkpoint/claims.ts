@@ -1,7 +1,7 @@
 import type { Client } from 'pg'
 import type { Range } from '../chunk/range.ts'
-import { CheckpointError } from '../core/errors.ts'
 import { quoteIdentifier } from '../core/identifier.ts'
+import { fencedError } from './job.ts'
 
 /** What the claims of a chunk refer to. Plain, it goes to the lanes' threads. */
 export interface ClaimScope {
@@ -75,9 +75,7 @@ export async function claimRange(
     if ((error as { code?: unknown }).code === UNIQUE_VIOLATION) return 'done'
     throw error
   }
-  throw new CheckpointError('CHECKPOINT_FENCED', 'another run has taken this job over', {
-    hint: 'nothing is lost: what this run had committed is kept, the other one goes on from there',
-  })
+  throw fencedError()
 }
 
 const UNIQUE_VIOLATION = '23505'

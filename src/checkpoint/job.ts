@@ -113,6 +113,52 @@ export async function beat(client: Client, stateSchema: string, run: number): Pr
   )
 }
 
+/**
+ * Shows that a run goes on over another connection.
+ *
+ * Errors: CHECKPOINT_FENCED when a newer run has taken its job over.
+ */
+export async function reattach(client: Client, stateSchema: string, job: HeldJob): Promise<void> {
+  const schema = quoteIdentifier(stateSchema)
+  const result = await client.query(
+    `update ${schema}.run
+        set backend = a.pid, backend_start = a.backend_start, heartbeat_at = clock_timestamp()
+       from pg_stat_activity a, ${schema}.job
+      where run.id = $1 and job.id = run.job and job.epoch = run.epoch and a.pid = pg_backend_pid()`,
+    [job.run],
+  )
+  if (result.rowCount === 0) throw fencedError()
+}
+
+/**
+ * Raises the epoch of a job that this run holds, in the caller's transaction: waits for the chunks in flight, and shuts
+ * out what was prepared under the old one. Returns the new epoch.
+ *
+ * Errors: CHECKPOINT_FENCED when a newer run has taken the job over.
+ */
+export async function raiseEpoch(
+  client: Client,
+  stateSchema: string,
+  job: HeldJob,
+  epoch: number,
+): Promise<number> {
+  const schema = quoteIdentifier(stateSchema)
+  const raised = await client.query(
+    `update ${schema}.job set epoch = epoch + 1 where id = $1 and epoch = $2`,
+    [job.id, epoch],
+  )
+  if (raised.rowCount === 0) throw fencedError()
+  await client.query(`update ${schema}.run set epoch = $2 where id = $1`, [job.run, epoch + 1])
+  return epoch + 1
+}
+
+/** The refusal of what an older run still wants to do. */
+export function fencedError(): CheckpointError {
+  return new CheckpointError('CHECKPOINT_FENCED', 'another run has taken this job over', {
+    hint: 'nothing is lost: what this run had committed is kept, the other one goes on from there',
+  })
+}
+
 /** Ends the run, whatever came of it, and frees the job. */
 export async function endRun(
   client: Client,

@@ -1,6 +1,5 @@
 import Table from 'cli-table3'
 
-// eslint-disable-next-line no-control-regex -- these are what is looked for
 const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g
 
 /** Text of the data's, made safe for a terminal: its control characters could do anything there. */

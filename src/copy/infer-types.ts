@@ -48,6 +48,22 @@ export function sqlType(type: InferredType): string {
   return type === 'none' ? 'text' : type
 }
 
+/** The inferred type that a column was created with, by the name the catalog gives it; null for any other. */
+export function inferredType(catalogName: string): InferredType | null {
+  return FROM_CATALOG[catalogName] ?? null
+}
+
+const FROM_CATALOG: Readonly<Record<string, InferredType>> = {
+  boolean: 'boolean',
+  integer: 'integer',
+  bigint: 'bigint',
+  numeric: 'numeric',
+  date: 'date',
+  'timestamp without time zone': 'timestamp',
+  'timestamp with time zone': 'timestamptz',
+  uuid: 'uuid',
+}
+
 /** Infers the types of the columns of one chunk. */
 export function inferTypes(chunk: Chunk): InferredColumn[] {
   const { bytes, offsets, rowCount, fieldCount } = chunk

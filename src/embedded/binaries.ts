@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { embeddedError, programFailed } from './failure.ts'
 import { completeNative, stageNative } from './native.ts'
+import { makePassable } from './identity.ts'
 import { run } from './run.ts'
 import type { Identity } from './identity.ts'
 
@@ -38,6 +39,7 @@ export async function readyBinaries(options: {
     const ours = await tryOut(native, {})
     if (!ours.binaries) throw cannotRun(native, ours.output)
   }
+  if (as.uid !== undefined) await makePassable(options.stageIn)
   const staged = await stageNative(native, join(options.stageIn, await stageName(native)))
   const copied = await tryOut(staged, as)
   if (copied.binaries) return copied.binaries

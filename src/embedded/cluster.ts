@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { chmod, mkdir, readdir, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { failedWith, programFailed } from './failure.ts'
-import { canLiveIn, giveTo } from './identity.ts'
+import { embeddedError, failedWith, programFailed } from './failure.ts'
+import { canLiveIn, giveTo, makePassable } from './identity.ts'
 import { database, stateFiles, superuser } from './place.ts'
 import { run } from './run.ts'
 import { clusterLocale, clusterSettings } from './settings.ts'
@@ -53,9 +53,7 @@ async function build(draft: string, { binaries, as }: NewCluster): Promise<void>
   const data = join(draft, 'data')
   const passwordFile = join(draft, 'password')
   const password = randomBytes(24).toString('hex')
-  await mkdir(draft)
-  // Not by mkdir's own mode, which the umask may cut.
-  await chmod(draft, 0o711)
+  await makePassable(draft)
   await mkdir(data, { mode: 0o700 })
   await giveTo(as, data)
   await writeFile(passwordFile, password + '\n', { mode: 0o600 })
@@ -85,14 +83,10 @@ const takeBack = (as: Identity, path: string): Promise<void> =>
 async function homeElsewhere({ stateDir, rootDir, as, log }: NewCluster): Promise<string> {
   const id = createHash('sha256').update(resolve(stateDir)).digest('hex').slice(0, 16)
   const home = join(rootDir, id)
-  await mkdir(home, { recursive: true, mode: 0o711 })
-  await chmod(rootDir, 0o711)
-  await chmod(home, 0o711)
+  await makePassable(rootDir)
+  await makePassable(home)
   if (!(await canLiveIn(home, as))) {
-    throw programFailed(
-      `the server's user (uid ${as.uid}) can enter neither ${stateDir} nor ${home}`,
-      '',
-    )
+    throw embeddedError(`uid ${as.uid}, its user, can enter neither ${stateDir} nor ${home}`)
   }
   for (const name of await readdir(home)) {
     if (name.startsWith('cluster-')) {

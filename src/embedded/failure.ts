@@ -2,7 +2,13 @@ import { MillraceError, TargetError, toError } from '../core/errors.ts'
 
 const useAnother = 'or name a server of your own with --to postgres://user@host/database'
 
+/** What the user can do about some of the things that PostgreSQL's programs say. */
 const freeSpace = 'free some disk space'
+const remedies: readonly (readonly [said: RegExp, remedy: string])[] = [
+  [/No space left on device|Disk quota exceeded/, freeSpace],
+  // initdb asks for the user's name: containers run with a bare number have none.
+  [/could not look up effective user ID/, 'give this user an entry in /etc/passwd'],
+]
 
 /** The error of this room: what went wrong, and always the way round it. */
 export function embeddedError(
@@ -16,10 +22,10 @@ export function embeddedError(
 /** The error of a program of PostgreSQL that failed, with what it said last. */
 export function programFailed(what: string, output: string, logFile?: string): TargetError {
   const said = lastWords(output)
-  const full = /No space left on device|could not extend|disk full/i.test(output)
-  const hint = full ? 'free some disk space' : logFile === undefined ? undefined : `read ${logFile}`
+  const remedy = remedies.find(([pattern]) => pattern.test(output))?.[1]
+  const hint = remedy ?? (logFile === undefined ? undefined : `read ${logFile}`)
   return embeddedError(said === '' ? what : `${what}: ${said}`, {
-    retryable: full,
+    retryable: remedy === freeSpace,
     ...(hint === undefined ? {} : { hint }),
   })
 }
@@ -35,13 +41,10 @@ export function asEmbeddedError(thrown: unknown): MillraceError {
   })
 }
 
-/** The first line that names an error, else the last line. */
+/** The first error named, else the last line. */
 function lastWords(output: string): string {
-  const lines = output
-    .split('\n')
-    .map((line) => line.trim())
-    .filter((line) => line !== '')
-  return lines.find((line) => /(error|fatal|panic):/i.test(line)) ?? lines.at(-1) ?? ''
+  const named = /\b(error|fatal|panic):.*/i.exec(output)?.[0]
+  return named ?? output.trim().split('\n').at(-1)?.trim() ?? ''
 }
 
 /** The SQLSTATE or errno of a failed connection, wherever in the chain of causes it stands. */

@@ -1,4 +1,4 @@
-import { chown, lstat, mkdtemp, rm } from 'node:fs/promises'
+import { chmod, chown, lstat, mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { embeddedError } from './failure.ts'
 import { run } from './run.ts'
@@ -32,6 +32,12 @@ export async function ownerOf(dataDir: string): Promise<Identity> {
   throw embeddedError(`${dataDir} belongs to another user (uid ${uid})`, {
     hint: 'run as that user, use another directory',
   })
+}
+
+/** Makes a directory that the server's user can pass through; not by mkdir's mode, which the umask cuts. */
+export async function makePassable(directory: string): Promise<void> {
+  await mkdir(directory, { recursive: true })
+  await chmod(directory, ((await lstat(directory)).mode & 0o777) | 0o111)
 }
 
 /** Gives a file or directory to the server's user. */

@@ -57,9 +57,6 @@ export async function stageNative(native: string, destination: string): Promise<
 
 /** An install under a strict umask leaves modes that would lock the server's user out of the copy too. */
 async function openToAll(directory: string): Promise<void> {
-  // The parent may have been made just now, under the same umask; to pass through is enough.
-  const parent = dirname(directory)
-  await chmod(parent, ((await stat(parent)).mode & 0o777) | 0o111).catch(() => undefined)
   await chmod(directory, 0o755)
   for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
     if (entry.isSymbolicLink()) continue

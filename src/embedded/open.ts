@@ -20,7 +20,7 @@ export interface OpenOptions extends EmbeddedPlace {
 const patienceMs = 30_000
 /** How long a server is waited for that is starting, which after a crash means to replay its log, or is stopping. */
 const recoveryMs = 600_000
-const startsTried = 3
+const startsTried = 5
 
 /**
  * Opens the embedded PostgreSQL of a state directory: makes it, starts it, or joins the one that runs.
@@ -54,8 +54,12 @@ async function findOrStart(options: OpenOptions): Promise<EmbeddedServer> {
       // Another command may have started it first; then it is there to join.
       if ((await findPostmaster(dataDir)) !== undefined) continue
       failedStarts += 1
-      if (failedStarts < startsTried) continue
-      throw programFailed('the server does not start', ended, logFile)
+      if (failedStarts === startsTried) {
+        throw programFailed('the server does not start', ended, logFile)
+      }
+      // The sessions of a killed server take a moment to notice, and hold its memory until then.
+      await sleep(100 * 3 ** (failedStarts - 1))
+      continue
     }
     if (found.state === 'ready') {
       try {

@@ -5,12 +5,16 @@ const MiB = 1024 * 1024
 /**
  * The settings a new cluster is made with; they land in its `postgresql.conf`, where the user may change them.
  * Nothing here gives up safety: fsync, full_page_writes, synchronous_commit and data checksums stay on.
+ *
+ * Source: medians on a shared 2-core machine, 1.5 million rows (87 MB) by COPY into a table with a primary key and an
+ *         update of a third of them: defaults 8.9 s, these 7.6 s, a sixth less WAL; runs differ by a tenth. Made no
+ *         difference and were left alone: shared_buffers of 1 GB (7.5 s), wal_compression, the built-in locale.
  */
 export function clusterSettings(): Record<string, string> {
   return {
     shared_buffers: `${sharedBuffersMiB()}MB`,
     max_connections: '50',
-    // Bulk loading writes WAL faster than the default of 1 GB lets checkpoints spread out.
+    // The default of 1 GB is a checkpoint for every few hundred MB of rows.
     max_wal_size: '4GB',
     checkpoint_timeout: '15min',
     // No replica will follow this server, so index builds and fresh tables need no WAL of their content.

@@ -4,7 +4,6 @@ import type { Position } from '../chunk/range.ts'
 import { unquote } from '../chunk/unquote.ts'
 import { SourceError } from '../core/errors.ts'
 import type { ByteSource } from '../source/bytes/byte-source.ts'
-import { withHead } from '../source/bytes/stream.ts'
 import { detectDialect } from '../source/csv/detect.ts'
 import type { CsvDialect } from '../source/csv/dialect.ts'
 import type { CsvEngine } from '../source/csv/engine.ts'
@@ -13,7 +12,6 @@ import { selectEngine } from '../source/csv/select-engine.ts'
 
 /** What the start of a CSV input tells. */
 export interface CsvStart {
-  /** The source, its start not lost where it is a stream. */
   readonly source: ByteSource
   readonly dialect: CsvDialect
   /** Why it was taken, in sentences. */
@@ -25,8 +23,6 @@ export interface CsvStart {
   readonly fieldCount: number
   /** Where the data begins. */
   readonly data: Position
-  /** The bytes from the byte order mark on that were read for this: at least the first record. */
-  readonly sample: Buffer
 }
 
 const SAMPLE_BYTES = 65536
@@ -61,14 +57,13 @@ export async function readStart(
     ? { byte: bom + end.byte, record: end.record + 1, line: end.lines + 1 }
     : { byte: bom, record: 1, line: 1 }
   return {
-    source: opened.size === null ? withHead(opened, head) : opened,
+    source: opened,
     dialect,
     reasons,
     confident,
     names: dialect.header ? fields : null,
     fieldCount: fields.length,
     data,
-    sample,
   }
 }
 
@@ -76,7 +71,7 @@ async function readHead(source: ByteSource, already: Buffer, length: number): Pr
   const head = Buffer.alloc(length)
   already.copy(head)
   const from = already.length
-  const read = await source.read(head, from, length - from, from)
+  const read = await source.peek(head, from, length - from, from)
   return head.subarray(0, from + read)
 }
 

@@ -20,6 +20,8 @@ export interface LoadPlan {
   readonly target: CopyTarget
   readonly columns: readonly CopyColumn[]
   readonly scope: ClaimScope
+  /** Whether a value that does not fit its column's type widens the column. */
+  readonly widening: boolean
 }
 
 /** Bytes of a range; the buffer is moved to the lane and comes back with its answer. */
@@ -29,10 +31,11 @@ export interface RangeBytes {
   readonly length: number
 }
 
-/** To a lane. After `load` the ranges are loaded, before it their types are inferred. */
+/** To a lane. After `load` the ranges are loaded, before it their types are inferred. `replan` answers `misfit`. */
 export type ToLane =
   | { readonly type: 'infer'; readonly cut: RangeBytes }
   | { readonly type: 'load'; readonly plan: LoadPlan }
+  | { readonly type: 'replan'; readonly plan: LoadPlan | null }
   | { readonly type: 'range'; readonly cut: RangeBytes }
   | { readonly type: 'end' }
 
@@ -52,6 +55,13 @@ export type FromLane =
       readonly outcome: 'committed' | 'done'
       readonly milliseconds: number
       readonly buffer: ArrayBuffer
+    }
+  | {
+      /** Values do not fit the types of their columns, or the columns were widened meanwhile. */
+      readonly type: 'misfit'
+      readonly epoch: number
+      /** The types of the chunk's values. */
+      readonly columns: readonly InferredColumn[]
     }
   | { readonly type: 'reconnecting'; readonly message: string }
   | { readonly type: 'failed'; readonly error: WireError }

@@ -1,11 +1,11 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { crc32 } from 'node:zlib'
-import { inferTypes } from '../copy/infer-types.ts'
+import { type InferredColumn, inferTypes } from '../copy/infer-types.ts'
 import { Queue } from '../core/queue.ts'
 import { selectEngine } from '../source/csv/select-engine.ts'
 import { indexRange } from './index-range.ts'
 import { runLane } from './lane.ts'
-import type { FromLane, LaneInput, RangeBytes, ToLane } from './lane-protocol.ts'
+import type { FromLane, LaneInput, LoadPlan, RangeBytes, ToLane } from './lane-protocol.ts'
 import { packError } from './wire-error.ts'
 
 /** The thread of a lane: takes messages, and ends by itself after `end` or a failure, when its connection is closed. */
@@ -33,6 +33,13 @@ function infer({ range, buffer, length }: RangeBytes): void {
 }
 
 let loading = false
+let onPlan: ((plan: LoadPlan | null) => void) | null = null
+
+function replan(epoch: number, columns: readonly InferredColumn[]): Promise<LoadPlan | null> {
+  report({ type: 'misfit', epoch, columns })
+  return new Promise((resolve) => (onPlan = resolve))
+}
+
 port.on('message', (message: ToLane) => {
   try {
     switch (message.type) {
@@ -41,10 +48,13 @@ port.on('message', (message: ToLane) => {
         break
       case 'load':
         loading = true
-        runLane({ engine, input, plan: message.plan, ranges, report }).then(
+        runLane({ engine, input, ranges, report, replan }, message.plan).then(
           () => finish(null),
           finish,
         )
+        break
+      case 'replan':
+        onPlan?.(message.plan)
         break
       case 'range':
         ranges.push(message.cut)

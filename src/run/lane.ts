@@ -5,12 +5,14 @@ import { claimedRows } from '../checkpoint/claims.ts'
 import type { Chunk } from '../chunk/chunk.ts'
 import { BlockPool } from '../copy/block-pool.ts'
 import { type CopyPart, encodeChunk } from '../copy/encode-chunk.ts'
+import { type InferredColumn, inferTypes } from '../copy/infer-types.ts'
 import { RowCursor, RowPlan } from '../copy/rows.ts'
-import { TargetError, toError } from '../core/errors.ts'
+import { CheckpointError, TargetError, toError } from '../core/errors.ts'
 import { Queue } from '../core/queue.ts'
 import type { CsvEngine } from '../source/csv/engine.ts'
 import { type EncodedChunk, loadChunk, RefusedRow } from '../target/chunk-transaction.ts'
 import { connect } from '../target/connect.ts'
+import { isConnectionLost } from '../target/server-error.ts'
 import { refusedRowError } from './bad-row.ts'
 import type { FromLane, LaneInput, LoadPlan, RangeBytes } from './lane-protocol.ts'
 import { indexRange } from './index-range.ts'
@@ -25,12 +27,17 @@ const LONGEST_PAUSE_MS = 3_200
 export interface Lane {
   readonly engine: CsvEngine
   readonly input: LaneInput
-  readonly plan: LoadPlan
   /** Where its ranges come from. */
   readonly ranges: Queue<RangeBytes>
   /** Tells the main thread; the buffers named move there. */
   readonly report: (message: FromLane, transfer: ArrayBuffer[]) => void
+  /** Asks the main thread for a plan that the values of a chunk fit; null when there is none. */
+  readonly replan: (epoch: number, columns: readonly InferredColumn[]) => Promise<LoadPlan | null>
 }
+
+/** How the time of one connection has ended. */
+type SessionEnd =
+  { readonly type: 'done' | 'lost' } | { readonly type: 'replan'; readonly plan: LoadPlan }
 
 /** A chunk on its way from the encoder to the server. */
 interface Prepared extends EncodedChunk {
@@ -44,43 +51,60 @@ interface Prepared extends EncodedChunk {
  *         committed are kept, so that after a lost connection each is looked up and, if need be, sent again.
  * Errors: what is wrong with a row, with its place; TARGET_UNREACHABLE when the server does not come back.
  */
-export async function runLane(lane: Lane): Promise<void> {
+export async function runLane(lane: Lane, first: LoadPlan): Promise<void> {
   const pending: RangeBytes[] = []
-  let client = await connect(lane.plan.connection)
+  let plan = first
+  let client = await connect(plan.connection)
   try {
-    while (!(await runSession(client, lane, pending))) {
+    for (;;) {
+      const end = await runSession(client, lane, plan, pending)
+      if (end.type === 'done') return
+      if (end.type === 'replan') {
+        plan = end.plan
+        continue
+      }
       await disconnect(client)
-      client = await reconnect(lane.plan)
-      await settle(client, lane, pending)
+      client = await reconnect(plan)
+      await settle(client, lane, plan, pending)
     }
   } finally {
     await disconnect(client)
   }
 }
 
-/** Loads over one connection. Returns whether all is done: false when the connection was lost. */
-async function runSession(client: Client, lane: Lane, pending: RangeBytes[]): Promise<boolean> {
+/** Loads over one connection, by one plan. */
+async function runSession(
+  client: Client,
+  lane: Lane,
+  plan: LoadPlan,
+  pending: RangeBytes[],
+): Promise<SessionEnd> {
   const prepared = new Queue<Prepared>()
   const pool = new BlockPool(BLOCKS)
   const stop = new AbortController()
-  const encoding = encodeAhead(lane, pending, pool, prepared, stop.signal)
+  const encoding = encodeAhead(lane, plan, pending, pool, prepared, stop.signal)
   try {
     for await (const chunk of prepared) {
       const began = performance.now()
-      const outcome = await loadChunk(client, lane.plan.target, lane.plan.scope, chunk, pool)
+      const outcome = await loadChunk(client, plan.target, plan.scope, chunk, pool)
       const milliseconds = performance.now() - began
       const { range, buffer } = chunk.source
       pending.splice(pending.indexOf(chunk.source), 1)
       const { rows } = chunk
       lane.report({ type: 'loaded', range, rows, outcome, milliseconds, buffer }, [buffer])
     }
-    return true
+    return { type: 'done' }
   } catch (error) {
-    if (error instanceof RefusedRow)
+    if (isConnectionLost(error)) {
+      lane.report({ type: 'reconnecting', message: toError(error).message }, [])
+      return { type: 'lost' }
+    }
+    const better = plan.widening && isMisfit(error) ? await replan(lane, plan, pending[0]!) : null
+    if (better !== null) return { type: 'replan', plan: better }
+    if (error instanceof RefusedRow) {
       throw refusedRowError(error, lane.input, lane.engine, pending[0]!)
-    if (!(error instanceof TargetError && error.code === 'TARGET_CONNECTION_LOST')) throw error
-    lane.report({ type: 'reconnecting', message: error.message }, [])
-    return false
+    }
+    throw error
   } finally {
     stop.abort()
     pool.close()
@@ -88,16 +112,30 @@ async function runSession(client: Client, lane: Lane, pending: RangeBytes[]): Pr
   }
 }
 
+/** SQLSTATEs of values that their column's type cannot hold; binary of another type than the column has by now. */
+const MISFITS = new Set(['22P02', '22P03', '22003', '22007', '22008', '22021'])
+
+function isMisfit(error: unknown): boolean {
+  if (error instanceof CheckpointError) return error.code === 'CHECKPOINT_FENCED'
+  return error instanceof RefusedRow && MISFITS.has(error.refusal.server.sqlstate ?? '')
+}
+
+function replan(lane: Lane, plan: LoadPlan, source: RangeBytes): Promise<LoadPlan | null> {
+  const chunk = indexRange(lane.engine, lane.input, source)
+  return lane.replan(plan.scope.epoch, inferTypes(chunk))
+}
+
 /** Indexes and encodes ranges ahead of the sender, as far as the pool's blocks reach. Errors go to the sender. */
 async function encodeAhead(
   lane: Lane,
+  plan: LoadPlan,
   pending: RangeBytes[],
   pool: BlockPool,
   prepared: Queue<Prepared>,
   stop: AbortSignal,
 ): Promise<void> {
   const cursor = new RowCursor()
-  const rowPlan = new RowPlan(lane.plan.columns)
+  const rowPlan = new RowPlan(plan.columns)
   const again = [...pending]
   let parts: Queue<CopyPart> | null = null
   try {
@@ -130,9 +168,14 @@ function prepare(source: RangeBytes, chunk: Chunk, parts: Queue<CopyPart>): Prep
 }
 
 /** After a lost connection only the claims tell whether a chunk was committed. */
-async function settle(client: Client, lane: Lane, pending: RangeBytes[]): Promise<void> {
+async function settle(
+  client: Client,
+  lane: Lane,
+  plan: LoadPlan,
+  pending: RangeBytes[],
+): Promise<void> {
   for (const source of [...pending]) {
-    const rows = await claimedRows(client, lane.plan.scope, source.range)
+    const rows = await claimedRows(client, plan.scope, source.range)
     if (rows === null) continue
     pending.splice(pending.indexOf(source), 1)
     const { range, buffer } = source

@@ -21,6 +21,12 @@ export interface LoadedRange {
   readonly milliseconds: number
 }
 
+/** Finds a plan for values that do not fit, given the epoch of the plan they were encoded for. */
+export type OnMisfit = (
+  epoch: number,
+  columns: readonly InferredColumn[],
+) => Promise<LoadPlan | null>
+
 /**
  * The lanes of a run. Ranges are handed to whichever lane has room; that the hand-out waits for room is the
  * backpressure on the reader.
@@ -33,6 +39,7 @@ export class Lanes {
   readonly #log: Logger
   #onRoom: (() => void) | null = null
   #onLoaded: (loaded: LoadedRange) => void = () => undefined
+  #onMisfit: OnMisfit = () => Promise.resolve(null)
   #inferred: readonly InferredColumn[] = []
   #failure: Error | null = null
 
@@ -75,9 +82,11 @@ export class Lanes {
     plan: LoadPlan,
     cuts: AsyncIterable<Cut>,
     onLoaded: (loaded: LoadedRange) => void,
+    onMisfit: OnMisfit,
     signal: AbortSignal,
   ): Promise<void> {
     this.#onLoaded = onLoaded
+    this.#onMisfit = onMisfit
     for (const lane of this.#lanes) lane.post({ type: 'load', plan })
     let readError: Error | null = null
     try {
@@ -145,6 +154,15 @@ export class Lanes {
       case 'loaded':
         this.#onLoaded(message)
         this.#answered(lane, message.buffer)
+        break
+      case 'misfit':
+        this.#onMisfit(message.epoch, message.columns).then(
+          (plan) => lane.post({ type: 'replan', plan }),
+          (error: unknown) => {
+            this.#failure ??= toError(error)
+            lane.post({ type: 'replan', plan: null })
+          },
+        )
         break
       case 'reconnecting':
         this.#log.warn({ reason: message.message }, 'a lane lost its connection, connecting again')

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { availableParallelism } from 'node:os'
-import type { Client } from 'pg'
-import { beat, endRun, type HeldJob, holdJob } from '../checkpoint/job.ts'
+import { endRun, holdJob } from '../checkpoint/job.ts'
 import { completeInput } from '../checkpoint/job-state.ts'
 import { prepareState } from '../checkpoint/schema.ts'
 import { AbortedError, ConfigError, MillraceError, toError } from '../core/errors.ts'
@@ -13,7 +12,9 @@ import { connect, type ConnectionTarget } from '../target/connect.ts'
 import { wrapServerError } from '../target/server-error.ts'
 import { BufferPool } from './buffer-pool.ts'
 import { type CsvStart, readStart } from './header.ts'
-import { Lanes, type LoadedRange, RANGES_PER_LANE } from './lanes.ts'
+import type { LoadPlan } from './lane-protocol.ts'
+import { Lanes, type LoadedRange, type OnMisfit, RANGES_PER_LANE } from './lanes.ts'
+import { JobKeeper } from './job-keeper.ts'
 import type { LoadOptions, Settings } from './options.ts'
 import { parseTableName, resolveTable, tableNameOf } from './plan.ts'
 import { type JobRequest, prepareJob } from './prepare-job.ts'
@@ -22,10 +23,10 @@ import { remainingCuts } from './remaining-cuts.ts'
 import type { Summary } from './summary.ts'
 import { Tally } from './tally.ts'
 import { VERSION } from './version.ts'
+import { widenColumns } from './widen.ts'
 
 const MOST_LANES = 8
 const MEBIBYTE = 1 << 20
-const HEARTBEAT_MS = 5000
 
 /**
  * Loads an input into a table: all of its rows, once, however often this is called and whatever ends it.
@@ -85,51 +86,56 @@ async function loadFrom(
   settings: Settings,
   start: CsvStart,
 ): Promise<Summary> {
+  const { stateSchema, log } = settings
   const connection = { url: options.to, applicationName: 'millrace' }
   const client = await connect(connection)
+  let keeper: JobKeeper | null = null
   try {
-    return await loadHeld(client, connection, options, settings, start)
-  } catch (error) {
-    throw error instanceof MillraceError ? error : wrapServerError(error)
-  } finally {
-    await client.end().catch(() => undefined) // lost already: nothing to end
-  }
-}
-
-/** Takes the job, loads, and gives the job back, whatever came of it. */
-async function loadHeld(
-  client: Client,
-  connection: ConnectionTarget,
-  options: LoadOptions,
-  settings: Settings,
-  start: CsvStart,
-): Promise<Summary> {
-  const { stateSchema, signal, log } = settings
-  await prepareState(client, stateSchema)
-  const where = parseTableName(options.table ?? defaultTable(start.source, options))
-  const { name, table } = await resolveTable(client, where)
-  const key = options.job ?? defaultJob(start.source, `${name.schema}.${name.table}`)
-  const job = await holdJob(client, stateSchema, key, VERSION)
-  const heartbeat = startHeartbeat(client, settings, job)
-  const tally = new Tally({ id: job.run, job: key, lanes: settings.lanes }, start.source.size)
-  const ticker =
-    options.onProgress && new ProgressTicker(() => tally.progress(), options.onProgress)
-  try {
+    await prepareState(client, stateSchema)
+    const where = parseTableName(options.table ?? defaultTable(start.source, options))
+    const { name, table } = await resolveTable(client, where)
+    const key = options.job ?? defaultJob(start.source, `${name.schema}.${name.table}`)
+    const job = await holdJob(client, stateSchema, key, VERSION)
+    keeper = new JobKeeper(client, connection, stateSchema, job, log)
+    const tally = new Tally({ id: job.run, job: key, lanes: settings.lanes }, start.source.size)
     const onInferred = (bytes: number): void => tally.inferred(bytes)
     const types = options.types ?? {}
     const request = { client, settings, start, job, name, table, types, onInferred }
-    const status = await runJob(request, connection, tally)
-    await endRun(client, stateSchema, job.run, status, null)
+    return await loadHeld(request, connection, keeper, tally, options.onProgress)
+  } catch (error) {
+    throw wrapServerError(error)
+  } finally {
+    if (keeper !== null) await keeper.close()
+    else await client.end().catch(() => undefined) // lost already: nothing to end
+  }
+}
+
+/** Loads a held job, and notes what came of it. */
+async function loadHeld(
+  request: JobRequest,
+  connection: ConnectionTarget,
+  keeper: JobKeeper,
+  tally: Tally,
+  onProgress: LoadOptions['onProgress'],
+): Promise<Summary> {
+  const { settings, job, start } = request
+  const { stateSchema, signal, log } = settings
+  const ticker = onProgress && new ProgressTicker(() => tally.progress(), onProgress)
+  try {
+    const status = await runJob(request, connection, keeper, tally)
+    await keeper.use((client) => endRun(client, stateSchema, job.run, status, null))
     return tally.summary(status, start.source.name)
   } catch (thrown) {
-    const error = thrown instanceof MillraceError ? thrown : wrapServerError(thrown)
+    const error = wrapServerError(thrown)
     const status = error instanceof AbortedError || signal.aborted ? 'interrupted' : 'failed'
-    await endRun(client, stateSchema, job.run, status, error.code).catch((failure: unknown) => {
-      log.warn({ reason: toError(failure).message }, 'the end of this run could not be noted')
-    })
+    const code = error instanceof MillraceError ? error.code : 'INTERNAL'
+    await keeper
+      .use((client) => endRun(client, stateSchema, job.run, status, code))
+      .catch((failure: unknown) => {
+        log.warn({ reason: toError(failure).message }, 'the end of this run could not be noted')
+      })
     throw error
   } finally {
-    clearInterval(heartbeat)
     ticker?.stop()
   }
 }
@@ -138,9 +144,10 @@ async function loadHeld(
 async function runJob(
   request: JobRequest,
   connection: ConnectionTarget,
+  keeper: JobKeeper,
   tally: Tally,
 ): Promise<'complete' | 'already-complete'> {
-  const { client, settings, start, job } = request
+  const { settings, start, job } = request
   const { source, dialect, data } = start
   const buffers = new BufferPool(settings.chunkSize, settings.lanes * RANGES_PER_LANE + 2)
   const input = { source: source.name, dialect, fieldCount: start.fieldCount }
@@ -159,7 +166,18 @@ async function runJob(
       input: prepared.input.id,
     }
     const target = { table: { schema: table.schema, table: table.table }, columns: mapping.names }
-    const plan = { connection, target, columns: mapping.columns, scope }
+    const widening = prepared.ownTable && source.size === null
+    let plan: LoadPlan = { connection, target, columns: mapping.columns, scope, widening }
+    let current = table
+    const onMisfit: OnMisfit = (epoch, columns) =>
+      keeper.use(async (client) => {
+        // Another lane's misfit has been dealt with meanwhile; its plan may do for this one too.
+        if (epoch < plan.scope.epoch) return plan
+        const widened = await widenColumns(client, request, plan, current, columns)
+        if (widened === null) return null
+        ;({ plan, table: current } = widened)
+        return plan
+      })
     const cuts = remainingCuts(source, selectEngine(dialect), claims, data, settings, buffers)
     let end = claims.at(-1)?.end ?? data.byte
     const onLoaded = (loaded: LoadedRange): void => {
@@ -167,9 +185,12 @@ async function runJob(
       tally.add(loaded)
       settings.log.debug(chunkFields(loaded), 'chunk committed')
     }
-    await lanes.load(plan, cuts, onLoaded, settings.signal)
+    await lanes.load(plan, cuts, onLoaded, onMisfit, settings.signal)
     await source.verify()
-    await completeInput(client, settings.stateSchema, prepared.input.id, source.size ?? end)
+    const { id } = prepared.input
+    await keeper.use((client) =>
+      completeInput(client, settings.stateSchema, id, source.size ?? end),
+    )
     const nothingNew = prepared.input.completedAt !== null && tally.progress().chunks === 0
     return nothingNew ? 'already-complete' : 'complete'
   } finally {
@@ -185,16 +206,6 @@ function chunkFields({ range, rows, outcome, milliseconds }: LoadedRange): objec
     outcome,
     milliseconds: Math.round(milliseconds),
   }
-}
-
-function startHeartbeat(client: Client, settings: Settings, job: HeldJob): NodeJS.Timeout {
-  const heartbeat = setInterval(() => {
-    beat(client, settings.stateSchema, job.run).catch((error: unknown) => {
-      settings.log.warn({ reason: toError(error).message }, 'the heartbeat of this run failed')
-    })
-  }, HEARTBEAT_MS)
-  heartbeat.unref()
-  return heartbeat
 }
 
 function defaultTable(source: ByteSource, options: LoadOptions): string {

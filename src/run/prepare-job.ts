@@ -18,7 +18,9 @@ import { verifyInput } from '../checkpoint/verify-input.ts'
 import type { InferredColumn } from '../copy/infer-types.ts'
 import { SourceError } from '../core/errors.ts'
 import { quoteTable, type TableName } from '../core/identifier.ts'
+import type { ByteSource } from '../source/bytes/byte-source.ts'
 import { type Cut, cut } from '../source/csv/cut.ts'
+import type { CsvEngine } from '../source/csv/engine.ts'
 import { selectEngine } from '../source/csv/select-engine.ts'
 import type { Table } from '../target/catalog.ts'
 import { countRows, jobTarget, requireLoadedRows } from '../target/job-table.ts'
@@ -51,7 +53,12 @@ export interface PreparedJob {
   readonly claims: readonly Claim[]
   /** What created the table, where this run did. */
   readonly ddl: string | null
+  /** Whether the job has created the table. */
+  readonly ownTable: boolean
 }
+
+/** Bytes of a stream that types are inferred from; a later misfit widens its column. */
+const STREAM_SAMPLE = 16 << 20
 
 /**
  * Prepares a held job: begins it, or checks that it may be gone on with.
@@ -107,7 +114,7 @@ async function noteJob(
   }
   const id = await addInput(client, stateSchema, job, source.name, identity, source.size)
   const input = { id, identity, size: source.size, completedAt: null }
-  return { table, mapping, input, claims: [], ddl }
+  return { table, mapping, input, claims: [], ddl, ownTable: ddl !== null }
 }
 
 /** Begins a job anew. A table that the job itself has created, and that holds nothing else, is made anew too. */
@@ -147,7 +154,7 @@ async function resumeJob(
   requireSameOptions(job.options as JobOptions, optionsOf(start, mapping))
   const claims = await readClaims(client, settings.stateSchema, input.id)
   await requireLoadedRows(client, before, table, loadedRows(claims))
-  const prepared = { table, mapping, input, claims, ddl: null }
+  const prepared = { table, mapping, input, claims, ddl: null, ownTable: before.created }
   if (source.identity === null) return prepared
   const growth = settings.resume === 'appended' ? 'allow' : 'refuse'
   const check = await verifyInput(source, source.identity, input.identity, claims, growth)
@@ -157,34 +164,54 @@ async function resumeJob(
   return { ...prepared, input: { ...input, size: source.size, completedAt } }
 }
 
-/** Reads the whole of a file in the lanes, for the types of its columns; and for its checksum, since it passes by. */
+/**
+ * Infers the types of the columns in the lanes: from all of a file, whose checksum is taken as it passes by, or from
+ * the start of a stream, which stays to be read.
+ */
 async function inferInput(
   request: JobRequest,
   lanes: Lanes,
   buffers: BufferPool,
-): Promise<{ columns: readonly InferredColumn[]; checksum: number }> {
+): Promise<{ columns: readonly InferredColumn[]; checksum: number | null }> {
   const { settings, start } = request
-  const { source, data } = start
+  const { data } = start
   const engine = selectEngine(start.dialect)
+  const isFile = start.source.size !== null
+  const source = isFile ? start.source : await sampleOf(start, engine)
   let checksum = 0
   async function* summed(): AsyncGenerator<Cut> {
-    for await (const piece of cut(source, engine, data, null, settings, buffers)) {
+    for await (const piece of cut(source, engine, data, source.size, settings, buffers)) {
       checksum = crc32(Buffer.from(piece.buffer, 0, piece.length), checksum)
       request.onInferred(piece.range.end)
       yield piece
     }
   }
   const columns = await lanes.infer(summed(), start.fieldCount, settings.signal)
-  return { columns, checksum }
+  return { columns, checksum: isFile ? checksum : null }
 }
 
-function mappingOf(start: CsvStart, table: Table, target: JobTarget): Mapping {
+/** The whole records at the start of a stream, as a source; the stream keeps them. */
+async function sampleOf({ source, data }: CsvStart, engine: CsvEngine): Promise<ByteSource> {
+  const head = Buffer.allocUnsafe(STREAM_SAMPLE)
+  const length = await source.peek(head, 0, head.length, data.byte)
+  const { end } = engine.scan(head.subarray(0, length), length < head.length)
+  return {
+    ...source,
+    size: data.byte + end,
+    read: (into, offset, wanted, position) => {
+      const from = position - data.byte
+      return Promise.resolve(head.copy(into, offset, from, Math.min(from + wanted, end)))
+    },
+  }
+}
+
+export function mappingOf(start: CsvStart, table: Table, target: JobTarget): Mapping {
   if (start.fieldCount === 0) return { names: [], columns: [], leftOut: [] }
   // A table of the job's own making has a column for each field, in their order, whatever the header calls them.
   return mapColumns(table, target.created ? start.fieldCount : (start.names ?? start.fieldCount))
 }
 
-function optionsOf(start: CsvStart, mapping: Mapping): JobOptions {
+export function optionsOf(start: CsvStart, mapping: Mapping): JobOptions {
   return {
     mode: 'append',
     dialect: { ...start.dialect },
@@ -203,7 +230,7 @@ function emptyInput(start: CsvStart, name: TableName): SourceError {
   })
 }
 
-async function inTransaction<T>(client: Client, work: () => Promise<T>): Promise<T> {
+export async function inTransaction<T>(client: Client, work: () => Promise<T>): Promise<T> {
   await client.query('begin')
   try {
     const result = await work()

@@ -6,7 +6,7 @@ import type { CopyPart } from '../copy/encode-chunk.ts'
 import { TargetError, toError } from '../core/errors.ts'
 import { quoteIdentifier, quoteTable, type TableName } from '../core/identifier.ts'
 import { CopyIn } from './copy-in.ts'
-import { wrapServerError } from './server-error.ts'
+import { isConnectionLost, wrapServerError } from './server-error.ts'
 
 /** Where rows go: the table, and the columns in the order of the COPY. Plain, it goes to the lanes' threads. */
 export interface CopyTarget {
@@ -71,7 +71,7 @@ export async function loadChunk(
     return 'committed'
   } catch (thrown) {
     const error = thrown instanceof RefusedRow ? thrown : wrapServerError(thrown)
-    if (error instanceof TargetError && error.code === 'TARGET_CONNECTION_LOST') throw error
+    if (isConnectionLost(error)) throw error
     await rollback(client, error)
     throw error
   }

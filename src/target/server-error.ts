@@ -37,11 +37,11 @@ const UNREACHABLE = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'ENOENT',
 const CLOSED = /^Connection terminated|^Client has encountered a connection error|^This socket has/
 
 /**
- * A TargetError for what pg or the server has thrown. Our own errors pass.
+ * A TargetError for what pg or the server has thrown. Errors of our own pass, mistakes in this program too.
  *
  * Rule: the server's message is kept, its DETAIL and CONTEXT, which hold values, are not.
  */
-export function wrapServerError(thrown: unknown): MillraceError {
+export function wrapServerError(thrown: unknown): Error {
   if (thrown instanceof MillraceError) return thrown
   const error = toError(thrown) as DatabaseError
   const code = error.code ?? ''
@@ -56,6 +56,7 @@ export function wrapServerError(thrown: unknown): MillraceError {
       hint: 'check --to, or leave it out to use the embedded PostgreSQL',
     })
   }
+  if (error.severity === undefined) return error
   const server = {
     sqlstate: error.code,
     constraint: error.constraint,
@@ -69,6 +70,11 @@ export function wrapServerError(thrown: unknown): MillraceError {
     server,
     copyLine: line,
   })
+}
+
+/** Whether an error says that the connection is gone, and with it the knowledge of what was on the way. */
+export function isConnectionLost(error: unknown): boolean {
+  return error instanceof TargetError && error.code === 'TARGET_CONNECTION_LOST'
 }
 
 function describe(error: DatabaseError): string {

@@ -133,6 +133,8 @@ export function encodeBinaryRows(cursor: RowCursor, plan: RowPlan, block: Block)
         case Kind.char:
           next = encodeChar(source, from, to, out, at)
           break
+        default:
+          break
       }
       if (next === NOT_CANONICAL) {
         stop = 'not-canonical'

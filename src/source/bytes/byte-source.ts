@@ -24,10 +24,13 @@ export interface ByteSource {
   /**
    * Reads up to `length` bytes at `position` into `into` at `offset`; returns how many, 0 at the end.
    *
-   * Shape:  a stream only reads forward: bytes before `position` that were not read are thrown away.
-   * Errors: SOURCE_UNREADABLE.
+   * Shape:  fewer than `length` only at the end. A stream only reads forward: bytes before the last one read are gone.
+   * Errors: SOURCE_UNREADABLE, SOURCE_CHANGED_WHILE_READING.
    */
   read(into: Uint8Array, offset: number, length: number, position: number): Promise<number>
+
+  /** As `read`, but a stream keeps the bytes for later. */
+  peek(into: Uint8Array, offset: number, length: number, position: number): Promise<number>
 
   /**
    * Looks whether the input is still what was opened.

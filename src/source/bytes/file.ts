@@ -28,24 +28,26 @@ function fileSource(
   opened: BigIntStats,
   identity: InputIdentity,
 ): ByteSource {
+  const read: ByteSource['read'] = async (into, offset, length, position) => {
+    const wanted = Math.min(length, identity.size - position)
+    let done = 0
+    while (done < wanted) {
+      const { bytesRead } = await handle
+        .read(into, offset + done, wanted - done, position + done)
+        .catch((error: unknown) => {
+          throw unreadable(path, error)
+        })
+      if (bytesRead === 0) throw changed(path, 'became shorter')
+      done += bytesRead
+    }
+    return done
+  }
   return {
     name: path,
     size: identity.size,
     identity,
-    async read(into, offset, length, position) {
-      const wanted = Math.min(length, identity.size - position)
-      let done = 0
-      while (done < wanted) {
-        const { bytesRead } = await handle
-          .read(into, offset + done, wanted - done, position + done)
-          .catch((error: unknown) => {
-            throw unreadable(path, error)
-          })
-        if (bytesRead === 0) throw changed(path, 'became shorter')
-        done += bytesRead
-      }
-      return done
-    },
+    read,
+    peek: read,
     async verify() {
       const now = await handle.stat({ bigint: true })
       if (now.size !== opened.size) {
