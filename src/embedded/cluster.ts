@@ -34,7 +34,7 @@ export async function makeCluster(wanted: NewCluster): Promise<void> {
   await sweep(home)
   const name = randomBytes(6).toString('hex')
   const draft = join(home, `cluster.new-${name}`)
-  const built = inside ? cluster : join(home, `cluster-${name}`)
+  const built = inside ? cluster : join(home, `${idOf(stateDir)}-${name}`)
   log.info({ directory: built }, 'making an embedded PostgreSQL')
   try {
     await build(draft, wanted)
@@ -79,25 +79,21 @@ async function build(draft: string, { binaries, as }: NewCluster): Promise<void>
 const takeBack = (as: Identity, path: string): Promise<void> =>
   giveTo(as.uid === undefined ? as : { uid: 0, gid: 0 }, path)
 
-/** A directory for this state directory's cluster that every user can pass through, and only root can write to. */
+/** Root's clusters share a directory that every user can pass through; the name tells whose a cluster is. */
 async function homeElsewhere({ stateDir, rootDir, as, log }: NewCluster): Promise<string> {
-  const id = createHash('sha256').update(resolve(stateDir)).digest('hex').slice(0, 16)
-  const home = join(rootDir, id)
   await makePassable(rootDir)
-  await makePassable(home)
-  if (!(await canLiveIn(home, as))) {
-    throw embeddedError(`uid ${as.uid}, its user, can enter neither ${stateDir} nor ${home}`)
+  if (!(await canLiveIn(rootDir, as))) {
+    throw embeddedError(`uid ${as.uid}, its user, can enter neither ${stateDir} nor ${rootDir}`)
   }
-  for (const name of await readdir(home)) {
-    if (name.startsWith('cluster-')) {
-      log.warn(
-        { directory: join(home, name) },
-        'an earlier database of this directory is still here',
-      )
-    }
+  for (const name of await readdir(rootDir)) {
+    if (!name.startsWith(`${idOf(stateDir)}-`)) continue
+    log.warn({ directory: join(rootDir, name) }, 'an earlier database of this directory is kept')
   }
-  return home
+  return rootDir
 }
+
+const idOf = (stateDir: string): string =>
+  createHash('sha256').update(resolve(stateDir)).digest('hex').slice(0, 16)
 
 /** Removes what a killed command has left half built; an hour is far more than initdb takes. */
 async function sweep(home: string): Promise<void> {

@@ -4,8 +4,11 @@ const useAnother = 'or name a server of your own with --to postgres://user@host/
 
 /** What the user can do about some of the things that PostgreSQL's programs say. */
 const freeSpace = 'free some disk space'
+const stillBusy = 'wait for the sessions of the server that crashed to end'
 const remedies: readonly (readonly [said: RegExp, remedy: string])[] = [
   [/No space left on device|Disk quota exceeded/, freeSpace],
+  // The server was killed, and a session of it is busy with a query that it cannot finish.
+  [/shared memory block .* is still in use/, stillBusy],
   // initdb asks for the user's name: containers run with a bare number have none.
   [/could not look up effective user ID/, 'give this user an entry in /etc/passwd'],
 ]
@@ -25,7 +28,7 @@ export function programFailed(what: string, output: string, logFile?: string): T
   const remedy = remedies.find(([pattern]) => pattern.test(output))?.[1]
   const hint = remedy ?? (logFile === undefined ? undefined : `read ${logFile}`)
   return embeddedError(said === '' ? what : `${what}: ${said}`, {
-    retryable: remedy === freeSpace,
+    retryable: remedy === freeSpace || remedy === stillBusy,
     ...(hint === undefined ? {} : { hint }),
   })
 }

@@ -89,7 +89,7 @@ function endOfFirst(engine: CsvEngine, bytes: Buffer, more: boolean): RecordStar
 function fieldsOf(source: ByteSource, engine: CsvEngine, record: Buffer): string[] {
   if (record.length === 0) return []
   if (!isUtf8(record)) throw badHeader(source, 'is not UTF-8')
-  const { chunk, bad } = engine.index(record, 0)
+  const { chunk, bad } = engine.index(record, 0, 1)
   if (bad[0] !== undefined) throw badHeader(source, bad[0].reason)
   return chunk.rowCount === 0
     ? []

@@ -12,7 +12,7 @@ import type { LaneInput, RangeBytes } from './lane-protocol.ts'
 export function indexRange(engine: CsvEngine, input: LaneInput, source: RangeBytes): Chunk {
   const bytes = Buffer.from(source.buffer, 0, source.length)
   const badText = findBadText(engine, bytes)
-  const { chunk, bad } = engine.index(bytes, input.fieldCount)
+  const { chunk, bad } = engine.index(bytes, input.fieldCount, source.range.records)
   const first = [...bad, ...(badText === null ? [] : [badText])].sort((a, b) => a.byte - b.byte)[0]
   if (first !== undefined) throw badRecordError(first, input, source)
   return chunk

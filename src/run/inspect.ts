@@ -50,7 +50,7 @@ export async function inspect(options: InspectOptions): Promise<Inspection> {
     const start = await readStart(opened, options.dialect ?? {}, MAX_RECORD)
     const { source, dialect, data, fieldCount } = start
     const engine = selectEngine(dialect)
-    const limits = { chunkSize: SAMPLE_BYTES, maxRecord: MAX_RECORD }
+    const limits = { chunkSize: SAMPLE_BYTES, chunkRecords: Infinity, maxRecord: MAX_RECORD }
     const buffers = new BufferPool(SAMPLE_BYTES, 3)
     let columns: InferredColumn[] = Array.from({ length: fieldCount }, () => ({
       type: 'none',

@@ -7,6 +7,7 @@ import { AbortedError, ConfigError, MillraceError, toError } from '../core/error
 import { silentLog } from '../core/log.ts'
 import type { ByteSource } from '../source/bytes/byte-source.ts'
 import { openInput } from '../source/open.ts'
+import type { CutLimits } from '../source/csv/cut.ts'
 import { selectEngine } from '../source/csv/select-engine.ts'
 import { connect, type ConnectionTarget } from '../target/connect.ts'
 import { wrapServerError } from '../target/server-error.ts'
@@ -26,6 +27,8 @@ import { VERSION } from './version.ts'
 import { widenColumns } from './widen.ts'
 
 const MOST_LANES = 8
+/** Fields of a chunk, about: 8 MiB of offsets. An 8 MiB chunk of lineitem has as many. */
+const MOST_FIELDS = 1 << 20
 const MEBIBYTE = 1 << 20
 
 /**
@@ -100,7 +103,8 @@ async function loadFrom(
     const tally = new Tally({ id: job.run, job: key, lanes: settings.lanes }, start.source.size)
     const onInferred = (bytes: number): void => tally.inferred(bytes)
     const types = options.types ?? {}
-    const request = { client, settings, start, job, name, table, types, onInferred }
+    const limits = limitsOf(settings, start)
+    const request = { client, settings, start, job, name, table, types, limits, onInferred }
     return await loadHeld(request, connection, keeper, tally, options.onProgress)
   } catch (error) {
     throw wrapServerError(error)
@@ -178,7 +182,7 @@ async function runJob(
         ;({ plan, table: current } = widened)
         return plan
       })
-    const cuts = remainingCuts(source, selectEngine(dialect), claims, data, settings, buffers)
+    const cuts = remainingCuts(source, selectEngine(dialect), claims, data, request.limits, buffers)
     let end = claims.at(-1)?.end ?? data.byte
     const onLoaded = (loaded: LoadedRange): void => {
       end = Math.max(end, loaded.range.end)
@@ -196,6 +200,12 @@ async function runJob(
   } finally {
     await lanes.close()
   }
+}
+
+/** A chunk of short records ends earlier: each field costs a lane 8 bytes, however short it is. */
+function limitsOf({ chunkSize, maxRecord }: Settings, start: CsvStart): CutLimits {
+  const chunkRecords = Math.max(1, Math.floor(MOST_FIELDS / Math.max(1, start.fieldCount)))
+  return { chunkSize, chunkRecords, maxRecord }
 }
 
 function chunkFields({ range, rows, outcome, milliseconds }: LoadedRange): object {

@@ -19,7 +19,7 @@ import type { InferredColumn } from '../copy/infer-types.ts'
 import { SourceError } from '../core/errors.ts'
 import { quoteTable, type TableName } from '../core/identifier.ts'
 import type { ByteSource } from '../source/bytes/byte-source.ts'
-import { type Cut, cut } from '../source/csv/cut.ts'
+import { type Cut, cut, type CutLimits } from '../source/csv/cut.ts'
 import type { CsvEngine } from '../source/csv/engine.ts'
 import { selectEngine } from '../source/csv/select-engine.ts'
 import type { Table } from '../target/catalog.ts'
@@ -41,6 +41,7 @@ export interface JobRequest {
   /** Null where it does not exist. */
   readonly table: Table | null
   readonly types: Readonly<Record<string, string>>
+  readonly limits: CutLimits
   /** Told of the bytes that are read for inference. */
   readonly onInferred: (bytes: number) => void
 }
@@ -180,7 +181,7 @@ async function inferInput(
   const source = isFile ? start.source : await sampleOf(start, engine)
   let checksum = 0
   async function* summed(): AsyncGenerator<Cut> {
-    for await (const piece of cut(source, engine, data, source.size, settings, buffers)) {
+    for await (const piece of cut(source, engine, data, source.size, request.limits, buffers)) {
       checksum = crc32(Buffer.from(piece.buffer, 0, piece.length), checksum)
       request.onInferred(piece.range.end)
       yield piece

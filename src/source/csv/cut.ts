@@ -13,9 +13,14 @@ export interface Cut {
 export interface CutLimits {
   /** Bytes of a range, about: it ends at the last record boundary before. */
   readonly chunkSize: number
+  /** Records of a range, about: short records cost more memory in the lanes than their bytes. */
+  readonly chunkRecords: number
   /** Bytes of one record, at most. */
   readonly maxRecord: number
 }
+
+/** The first range is small: it tells how long records are, and its rows are there soon. */
+const FIRST_BYTES = 1 << 20
 
 /** Where the cutter's buffers come from and, once a lane is done, return to. */
 export interface Buffers {
@@ -41,11 +46,13 @@ export async function* cut(
 ): AsyncGenerator<Cut> {
   let at = from
   let buffer = await buffers.take(limits.chunkSize)
+  let target = Math.min(limits.chunkSize, FIRST_BYTES)
   let length = 0 // bytes of `buffer` in use; those from an earlier round are the start of a record
   for (;;) {
     const bytes = Buffer.from(buffer)
     const position = at.byte + length
-    const room = Math.min(bytes.length - length, end === null ? Infinity : end - position)
+    const full = length < target ? target : bytes.length
+    const room = Math.min(full - length, end === null ? Infinity : end - position)
     const read = room === 0 ? 0 : await source.read(bytes, length, room, position)
     length += read
     const atEnd = end === null ? read < room : at.byte + length >= end
@@ -55,6 +62,7 @@ export async function* cut(
     if (scan.end === 0) {
       if (atEnd) break
       if (length > limits.maxRecord) throw tooLarge(source, engine, bytes, at, limits)
+      if (length < bytes.length) continue
       buffer = grow(buffer, length, limits, buffers)
       continue
     }
@@ -65,6 +73,7 @@ export async function* cut(
       bytes.copy(Buffer.from(next), 0, scan.end, length)
     }
     yield { range: rangeOf(at, scan), buffer, length: scan.end }
+    target = nextTarget(scan, limits)
     at = {
       byte: at.byte + scan.end,
       record: at.record + scan.records,
@@ -75,6 +84,11 @@ export async function* cut(
     length = rest
   }
   buffers.give(buffer)
+}
+
+function nextTarget(scan: Scan, limits: CutLimits): number {
+  const expected = (limits.chunkRecords * scan.end) / Math.max(1, scan.records)
+  return Math.ceil(Math.min(limits.chunkSize, expected))
 }
 
 function rangeOf(at: Position, scan: Scan): Range {

@@ -32,7 +32,7 @@ export interface CsvEngine {
    * Indexes the fields of every record of a range.
    *
    * Shape:  every row has `fieldCount` fields; a record with another number of fields is in `bad` and not in the chunk.
-   *         With fieldCount 0 the first record decides.
+   *         With fieldCount 0 the first record decides. `records` is how many are expected, to make room for.
    */
-  index(bytes: Buffer, fieldCount: number): Indexed
+  index(bytes: Buffer, fieldCount: number, records: number): Indexed
 }

@@ -35,9 +35,10 @@ export function fastEngine(dialect: CsvDialect): CsvEngine {
       return atEnd && scan.end < bytes.length ? withLastRecord(bytes, scan, structure) : scan
     },
 
-    index(bytes, fieldCount): Indexed {
+    index(bytes, fieldCount, records): Indexed {
       const width = fieldCount === 0 ? countFields(bytes, 0, structure) : fieldCount
       const bad: BadRecord[] = []
+      store.reserve(records * width * 2)
       let rowCount = skipBlank ? -1 : indexClean(bytes, structure, width, store)
       if (rowCount < 0) rowCount = indexCareful(bytes, structure, width, store, skipBlank, bad)
       const { quote } = structure
@@ -68,8 +69,11 @@ function withLastRecord(bytes: Buffer, scan: Scan, { quote, terminator }: Struct
   for (let i = scan.end; i < bytes.length; i++) {
     if (bytes[i] === quote) {
       inside = !inside
-      opened = i
-      openedLine = scan.lines + lines
+      // The second of a doubled quote goes on with the field, it opens none.
+      if (inside && bytes[i - 1] !== quote) {
+        opened = i
+        openedLine = scan.lines + lines
+      }
     } else if (bytes[i] === terminator) lines++
   }
   if (inside) {

@@ -73,7 +73,7 @@ export function indexClean(
     if (k !== rowEnd) return -1
     i++
     rowEnd += stride
-    if (rowEnd > offsets.length) {
+    if (rowEnd > offsets.length && i < length) {
       store.reserve(rowEnd)
       offsets = store.offsets
     }

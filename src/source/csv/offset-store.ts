@@ -5,7 +5,7 @@ export class OffsetStore {
   /** Makes room for `length` numbers, keeping what is there. */
   reserve(length: number): void {
     if (length <= this.offsets.length) return
-    const larger = new Int32Array(Math.max(length, Math.ceil(this.offsets.length * 1.5)))
+    const larger = new Int32Array(Math.ceil(length * 1.125))
     larger.set(this.offsets)
     this.offsets = larger
   }
