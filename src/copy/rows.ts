@@ -23,22 +23,35 @@ export type Stop = 'end' | 'full' | 'not-canonical'
 /**
  * How far a chunk is encoded, and the scratch space for fields that lose their quotes first.
  *
- * Life: one per lane; `start` begins a chunk. Encoders advance `row` by whole rows and set `stop`.
+ * Life: one per lane; `rewind` begins a range. Encoders advance `row`, which counts those of the range, and set `stop`.
  */
 export class RowCursor {
   row = 0
+  /** Where the next row starts, for the road without an index. */
+  byte = 0
   stop: Stop = 'end'
   scratch = Buffer.allocUnsafeSlow(4096)
   #chunk: Chunk | null = null
+
+  /** Rows of the range before the chunk's first one. */
+  base = 0
 
   get chunk(): Chunk {
     if (this.#chunk === null) throw new Error('the cursor has no chunk')
     return this.#chunk
   }
 
-  start(chunk: Chunk): void {
-    this.#chunk = chunk
+  /** Goes to the first row of a range. */
+  rewind(): void {
     this.row = 0
+    this.byte = 0
+    this.stop = 'full'
+  }
+
+  /** Goes on with a chunk whose first row is the next one. */
+  enter(chunk: Chunk): void {
+    this.#chunk = chunk
+    this.base = this.row
     this.stop = 'full'
   }
 

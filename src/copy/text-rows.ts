@@ -31,7 +31,7 @@ export function encodeTextRows(cursor: RowCursor, plan: RowPlan, block: Block): 
   const columns = fields.length
   const out = block.buffer
   let at = block.length
-  let row = cursor.row
+  let row = cursor.row - cursor.base
 
   rows: for (; row < rowCount; row++) {
     const begin = at
@@ -73,6 +73,6 @@ export function encodeTextRows(cursor: RowCursor, plan: RowPlan, block: Block): 
     out[at++] = NEWLINE
   }
   cursor.stop = row < rowCount ? 'full' : 'end'
-  cursor.row = row
+  cursor.row = row + cursor.base
   block.length = at
 }

@@ -10,10 +10,28 @@ import type { LaneInput, RangeBytes } from './lane-protocol.ts'
  * Errors: SOURCE_BAD_ROW for the first record that cannot become a row.
  */
 export function indexRange(engine: CsvEngine, input: LaneInput, source: RangeBytes): Chunk {
-  const bytes = Buffer.from(source.buffer, 0, source.length)
+  return indexFrom(engine, input, source, 0, 0)
+}
+
+/**
+ * Makes a chunk of what a range holds from a byte on, before which it has so many records.
+ *
+ * Errors: as indexRange.
+ */
+export function indexFrom(
+  engine: CsvEngine,
+  input: LaneInput,
+  source: RangeBytes,
+  byte: number,
+  record: number,
+): Chunk {
+  const bytes = Buffer.from(source.buffer, byte, source.length - byte)
   const badText = findBadText(engine, bytes)
-  const { chunk, bad } = engine.index(bytes, input.fieldCount, source.range.records)
+  const { chunk, bad } = engine.index(bytes, input.fieldCount, source.range.records - record)
   const first = [...bad, ...(badText === null ? [] : [badText])].sort((a, b) => a.byte - b.byte)[0]
-  if (first !== undefined) throw badRecordError(first, input, source)
+  if (first !== undefined) {
+    const inRange = { ...first, record: first.record + record, byte: first.byte + byte }
+    throw badRecordError(inRange, input, source)
+  }
   return chunk
 }

@@ -1,8 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { crc32 } from 'node:zlib'
 import type { Client } from 'pg'
 import { claimedRows } from '../checkpoint/claims.ts'
-import type { Chunk } from '../chunk/chunk.ts'
 import { BlockPool } from '../copy/block-pool.ts'
 import { type CopyPart, encodeChunk } from '../copy/encode-chunk.ts'
 import { type InferredColumn, inferTypes } from '../copy/infer-types.ts'
@@ -16,6 +14,7 @@ import { isConnectionLost } from '../target/server-error.ts'
 import { refusedRowError } from './bad-row.ts'
 import type { FromLane, LaneInput, LoadPlan, RangeBytes } from './lane-protocol.ts'
 import { indexRange } from './index-range.ts'
+import { rowsOfRange } from './range-rows.ts'
 
 /** Blocks of a lane: 6 MiB that are encoded or under way, enough to keep the server busy over a COMMIT. */
 const BLOCKS = 24
@@ -143,10 +142,10 @@ async function encodeAhead(
       const source = again.shift() ?? (await lane.ranges.take(stop))
       if (source === undefined) break
       if (!pending.includes(source)) pending.push(source)
-      const chunk = indexRange(lane.engine, lane.input, source)
+      const { rows, count, checksum } = rowsOfRange(lane.engine, lane.input, source, rowPlan)
       parts = new Queue<CopyPart>()
-      prepared.push(prepare(source, chunk, parts))
-      for await (const part of encodeChunk(chunk, rowPlan, cursor, pool)) parts.push(part)
+      prepared.push({ source, range: source.range, checksum, rows: count, parts })
+      for await (const part of encodeChunk(rows, rowPlan, cursor, pool)) parts.push(part)
       parts.end()
       parts = null
     }
@@ -154,16 +153,6 @@ async function encodeAhead(
   } catch (error) {
     parts?.fail(toError(error))
     prepared.fail(toError(error))
-  }
-}
-
-function prepare(source: RangeBytes, chunk: Chunk, parts: Queue<CopyPart>): Prepared {
-  return {
-    source,
-    range: source.range,
-    checksum: crc32(chunk.bytes),
-    rows: chunk.rowCount,
-    parts,
   }
 }
 

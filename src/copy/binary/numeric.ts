@@ -44,6 +44,18 @@ export function encodeNumeric(
     if (digit < 0 || digit > 9) return NOT_CANONICAL
     fraction = (fraction * 10 + digit) | 0
   }
+  return putShortNumeric(out, at, negative, whole, fraction, scale)
+}
+
+/** Writes a numeric of at most 8 digits before the point, `whole`, and `scale` (at most 4) behind it, `fraction`. */
+export function putShortNumeric(
+  out: Uint8Array,
+  at: number,
+  negative: boolean,
+  whole: number,
+  fraction: number,
+  scale: number,
+): number {
   if (scale === 2) fraction *= 100
   else if (scale === 1) fraction *= 1000
   else if (scale === 3) fraction *= 10

@@ -41,7 +41,7 @@ export function encodeBinaryRows(cursor: RowCursor, plan: RowPlan, block: Block)
   const out = block.buffer
   const limit = out.length - 2 - FIELD_ROOM
   let at = block.length
-  let row = cursor.row
+  let row = cursor.row - cursor.base
   let stop: RowCursor['stop'] = 'end'
 
   rows: for (; row < rowCount; row++) {
@@ -144,7 +144,7 @@ export function encodeBinaryRows(cursor: RowCursor, plan: RowPlan, block: Block)
       at = next
     }
   }
-  cursor.row = row
+  cursor.row = row + cursor.base
   cursor.stop = stop
   block.length = at
 }

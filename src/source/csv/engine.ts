@@ -1,3 +1,4 @@
+import type { Structure } from './index-clean.ts'
 import type { BadRecord, Chunk } from '../../chunk/chunk.ts'
 
 /** How far a scan came. `end` is 0 when the bytes hold no whole record. */
@@ -21,6 +22,9 @@ export interface Indexed {
  * Both are pure and see bytes that begin at the start of a record.
  */
 export interface CsvEngine {
+  /** The bytes that give a range its structure, where its rows can be read without an index; else null. */
+  readonly structure: Structure | null
+
   /**
    * Scans for record boundaries without looking at fields.
    *

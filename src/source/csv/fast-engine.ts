@@ -29,7 +29,10 @@ export function fastEngine(dialect: CsvDialect): CsvEngine {
   const store = new OffsetStore()
   const skipBlank = dialect.emptyLines === 'skip'
 
+  const straight = !skipBlank && dialect.nullText === '' && structure.terminator === 10
   return {
+    structure: straight ? structure : null,
+
     scan(bytes, atEnd) {
       const scan = scanRecords(bytes, structure.quote, structure.terminator)
       return atEnd && scan.end < bytes.length ? withLastRecord(bytes, scan, structure) : scan

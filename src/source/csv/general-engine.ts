@@ -52,6 +52,7 @@ const lineEnds: Record<LineEnd, Buffer> = {
 export function generalEngine(dialect: CsvDialect): CsvEngine {
   const store = new OffsetStore()
   return {
+    structure: null,
     scan: (bytes, atEnd) => scan(bytes, atEnd, dialect),
     index: (bytes, fieldCount) => index(bytes, fieldCount, dialect, store),
   }
