@@ -43,6 +43,7 @@ export async function holdJob(
   await client.query(`insert into ${schema}.job (key) values ($1) on conflict (key) do nothing`, [
     key,
   ])
+  await endOlderRuns(client, schema, key)
   await client.query('begin')
   try {
     // Waits for the chunks in flight of an older run: they hold a share lock on this row.
@@ -74,6 +75,28 @@ export async function holdJob(
     await client.query('rollback')
     throw error
   }
+}
+
+/** What a lane of a run is called in pg_stat_activity. */
+export function laneName(run: number): string {
+  return `millrace lane of run ${String(run)}`
+}
+
+/**
+ * Ends the connections that runs thought dead have left: those of a frozen one would hold this run up for as long as a
+ * chunk of theirs is open. Their chunks are rolled back.
+ */
+async function endOlderRuns(client: Client, schema: string, key: string): Promise<void> {
+  const runs = await client.query<{ id: string }>(
+    `select run.id from ${schema}.run join ${schema}.job on job.id = run.job
+      where job.key = $1 and run.status = 'running'`,
+    [key],
+  )
+  await client.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity
+      where datname = current_database() and usename = current_user and application_name = any($1)`,
+    [runs.rows.map((row) => laneName(Number(row.id)))],
+  )
 }
 
 interface JobRow {

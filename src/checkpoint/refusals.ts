@@ -4,28 +4,35 @@ import type { JobOptions, JobTarget } from './job-state.ts'
 const RESTART = '--restart begins anew'
 
 /**
- * Refuses to go on when the options that decide which rows come out are not those the job began with.
+ * Refuses to go on when the dialect is not the one the job began with.
  *
  * Errors: CHECKPOINT_OPTIONS_CHANGED, naming each difference.
  */
-export function requireSameOptions(before: JobOptions, now: JobOptions): void {
-  const differences: string[] = []
-  const keys = new Set([...Object.keys(before.dialect), ...Object.keys(now.dialect)])
-  for (const key of keys) {
-    const was = JSON.stringify(before.dialect[key])
-    const is = JSON.stringify(now.dialect[key])
-    if (was !== is) differences.push(`${key} was ${was ?? 'unset'}, is ${is ?? 'unset'}`)
-  }
-  if (before.mode !== now.mode) differences.push(`mode was ${before.mode}, is ${now.mode}`)
-  if (before.columns.join('\n') !== now.columns.join('\n')) {
-    differences.push('the columns are filled from other fields')
-  }
-  if (differences.length === 0) return
-  throw new CheckpointError(
-    'CHECKPOINT_OPTIONS_CHANGED',
-    `this job was begun with other options: ${differences.join('; ')}`,
-    { hint: `use the options it was begun with; ${RESTART}` },
-  )
+export function requireSameDialect(before: JobOptions, now: object): void {
+  const was = before.dialect
+  const is = now as Readonly<Record<string, unknown>>
+  const differences = [...new Set([...Object.keys(was), ...Object.keys(is)])]
+    .map((key) => ({ key, was: JSON.stringify(was[key]), is: JSON.stringify(is[key]) }))
+    .filter((one) => one.was !== one.is)
+    .map((one) => `${one.key} was ${one.was ?? 'unset'}, is ${one.is ?? 'unset'}`)
+  if (differences.length > 0) throw optionsChanged(differences.join('; '))
+}
+
+/**
+ * Refuses to go on when other fields would fill the columns than when the job began.
+ *
+ * Errors: CHECKPOINT_OPTIONS_CHANGED.
+ */
+export function requireSameColumns(before: JobOptions, now: JobOptions): void {
+  if (before.columns.join('\n') === now.columns.join('\n')) return
+  throw optionsChanged('the columns are filled from other fields (--columns, or the header)')
+}
+
+function optionsChanged(differences: string): CheckpointError {
+  const message = `this job was begun with other options: ${differences}`
+  return new CheckpointError('CHECKPOINT_OPTIONS_CHANGED', message, {
+    hint: `use the options it was begun with; ${RESTART}`,
+  })
 }
 
 /**

@@ -36,6 +36,7 @@ export async function verifyInput(
   if (now.size > size) {
     await verifyClaims(source, claims)
     await requireWholeEnd(source, before, claims)
+    await requireWhole(source, before)
     if (growth === 'refuse') throw grown(source, size, now.size)
     return { grown: true, touched: true }
   }
@@ -45,13 +46,10 @@ export async function verifyInput(
   if (same && now.inode === before.inode) return { grown: false, touched: false }
 
   await verifyClaims(source, claims)
+  await requireWhole(source, before)
   const loaded = claims.reduce((sum, claim) => sum + claim.end - claim.start, 0)
-  const { whole } = before
-  if (whole !== undefined && (await checksum(source, whole.from, size)) !== whole.crc32) {
-    throw inputChanged(source.name, 'bytes that are not loaded yet are others')
-  }
-  // ctime and inode also change when a file is renamed, linked or given to somebody; then mtime does not.
-  if (whole === undefined && now.mtime !== before.mtime && loaded < size - EDGE_BYTES) {
+  // Renaming and chmod also change ctime; but so does writing with the old mtime set again, and nothing tells them apart.
+  if (before.whole === undefined && loaded < size - EDGE_BYTES) {
     throw inputChanged(
       source.name,
       'it was written to; what is loaded is unchanged, for the rest there is no checksum to tell',
@@ -85,6 +83,13 @@ async function checksum(source: ByteSource, from: number, to: number): Promise<n
     at += read
   }
   return value
+}
+
+/** Compares the bytes that were there when the job began, where all of them were read then. */
+async function requireWhole(source: ByteSource, { size, whole }: StoredIdentity): Promise<void> {
+  if (whole === undefined) return
+  if ((await checksum(source, whole.from, size ?? 0)) === whole.crc32) return
+  throw inputChanged(source.name, 'bytes that are not loaded yet are others')
 }
 
 /** A grown file goes on behind its old end only if a record ended there. */

@@ -42,13 +42,13 @@ export function parseList(text: string): string[] {
 
 /** `a=int,b=numeric(12,2)`: commas in parentheses belong to the type. */
 export function parseTypes(text: string): Record<string, string> {
-  const types: Record<string, string> = {}
+  const types: [string, string][] = []
   for (const part of text.split(/,(?![^(]*\))/)) {
     const at = part.lastIndexOf('=')
     if (at < 1) throw new InvalidArgumentError('Expected column=type,column=type.')
-    types[part.slice(0, at).trim()] = part.slice(at + 1).trim()
+    types.push([part.slice(0, at).trim(), part.slice(at + 1).trim()])
   }
-  return types
+  return Object.fromEntries(types) // a column may be called __proto__
 }
 
 /** The characters people write for those a shell swallows. */

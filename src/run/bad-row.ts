@@ -31,7 +31,10 @@ export function refusedRowError(
   engine: CsvEngine,
   { range, buffer, length }: RangeBytes,
 ): MillraceError {
-  const start = recordNumber(engine, Buffer.from(buffer, 0, length), row)
+  const bytes = Buffer.from(buffer, 0, length)
+  const { skipped } = engine.index(bytes, input.fieldCount, range.records)
+  const record = skipped.reduce((found, blank) => (blank <= found ? found + 1 : found), row)
+  const start = recordNumber(engine, bytes, record)
   const where: Where = {
     source: input.source,
     record: range.firstRecord + start.record,
@@ -48,7 +51,7 @@ export function refusedRowError(
       where,
       server: refusal.server,
       cause: refusal,
-      hint: 'mend the row, or the column (--types when Millrace creates the table), and run the same command again: it goes on from there',
+      hint: 'change what refuses it in the database (a constraint, a missing key) and run the same command again: it goes on from there; or mend the file and begin anew with --restart',
     },
   )
 }
@@ -68,7 +71,7 @@ function countLines(bytes: Buffer, input: LaneInput): number {
 }
 
 function badRowHint(reason: string): string {
-  const again = 'mend the row and run the same command again: it goes on from there'
+  const again = 'mend the file and begin anew with --restart'
   if (reason.includes('UTF-8'))
     return `convert the file to UTF-8 (iconv -f ... -t UTF-8); or ${again}`
   if (reason.includes('field')) return `check --delimiter and --quote; or ${again}`

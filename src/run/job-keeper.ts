@@ -3,7 +3,7 @@ import { beat, reattach } from '../checkpoint/job.ts'
 import type { HeldJob } from '../checkpoint/job.ts'
 import { toError } from '../core/errors.ts'
 import type { Logger } from '../core/log.ts'
-import { connect, type ConnectionTarget } from '../target/connect.ts'
+import { breakConnection, connect, type ConnectionTarget } from '../target/connect.ts'
 import { isConnectionLost, wrapServerError } from '../target/server-error.ts'
 
 const BEAT_EVERY_MS = 5000
@@ -21,6 +21,7 @@ export class JobKeeper {
   readonly #log: Logger
   readonly #timer: NodeJS.Timeout
   #client: Client
+  #givenUp = false
   #turn: Promise<unknown> = Promise.resolve()
 
   constructor(
@@ -50,13 +51,19 @@ export class JobKeeper {
         return await work(this.#client)
       } catch (thrown) {
         const error = wrapServerError(thrown)
-        if (!isConnectionLost(error)) throw error
+        if (!isConnectionLost(error) || this.#givenUp) throw error
         await this.#reconnect(error)
         return work(this.#client)
       }
     })
     this.#turn = result.catch(() => undefined)
     return result
+  }
+
+  /** Breaks the connection, whatever it waits for: everything asked of it fails now. */
+  giveUp(): void {
+    this.#givenUp = true
+    breakConnection(this.#client)
   }
 
   async close(): Promise<void> {

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Range } from '../chunk/range.ts'
 import { type InferredColumn, widenColumn } from '../copy/infer-types.ts'
-import { AbortedError, toError } from '../core/errors.ts'
+import { toError } from '../core/errors.ts'
 import type { Logger } from '../core/log.ts'
 import type { Cut } from '../source/csv/cut.ts'
+import { aborted } from './abort.ts'
 import type { BufferPool } from './buffer-pool.ts'
 import { LaneHandle } from './lane-handle.ts'
 import type { FromLane, LaneInput, LoadPlan } from './lane-protocol.ts'
@@ -201,10 +202,4 @@ export class Lanes {
   #throwFailure(): void {
     if (this.#failure !== null) throw this.#failure
   }
-}
-
-function aborted(): AbortedError {
-  return new AbortedError('stopped as asked; what was committed stays loaded', {
-    hint: 'run the same command again: it goes on from there',
-  })
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { availableParallelism } from 'node:os'
-import { endRun, holdJob } from '../checkpoint/job.ts'
+import { endRun, holdJob, laneName } from '../checkpoint/job.ts'
 import { completeInput } from '../checkpoint/job-state.ts'
 import { prepareState } from '../checkpoint/schema.ts'
 import { AbortedError, ConfigError, MillraceError, toError } from '../core/errors.ts'
@@ -9,9 +9,11 @@ import type { ByteSource } from '../source/bytes/byte-source.ts'
 import { openInput } from '../source/open.ts'
 import type { CutLimits } from '../source/csv/cut.ts'
 import { selectEngine } from '../source/csv/select-engine.ts'
-import { connect, type ConnectionTarget } from '../target/connect.ts'
+import { findTable } from '../target/catalog.ts'
+import { breakConnection, connect, type ConnectionTarget } from '../target/connect.ts'
 import { wrapServerError } from '../target/server-error.ts'
 import { BufferPool } from './buffer-pool.ts'
+import { aborted, afterAbort } from './abort.ts'
 import { type CsvStart, readStart } from './header.ts'
 import type { LoadPlan } from './lane-protocol.ts'
 import { Lanes, type LoadedRange, type OnMisfit, RANGES_PER_LANE } from './lanes.ts'
@@ -27,6 +29,8 @@ import { VERSION } from './version.ts'
 import { widenColumns } from './widen.ts'
 
 const MOST_LANES = 8
+/** A stopped run that still waits for its server gives its connection up after this; the lanes have less. */
+const GIVE_UP_MS = 8_500
 /** Fields of a chunk, about: 8 MiB of offsets. An 8 MiB chunk of lineitem has as many. */
 const MOST_FIELDS = 1 << 20
 const MEBIBYTE = 1 << 20
@@ -43,12 +47,18 @@ export async function load(options: LoadOptions): Promise<Summary> {
   const settings = settingsOf(options)
   settings.signal.throwIfAborted()
   const opened = await openInput(options.input)
+  // A stream that gives nothing would be waited for: closing it ends the wait.
+  const closeStream = (): void => void (opened.size === null && opened.close())
+  settings.signal.addEventListener('abort', closeStream)
   try {
     const start = await readStart(opened, options.dialect ?? {}, settings.maxRecord)
     const named = options.columns === undefined ? start : withNames(start, options.columns)
     settings.log.debug({ dialect: named.dialect, reasons: named.reasons }, 'dialect')
     return await loadFrom(options, settings, named)
+  } catch (error) {
+    throw settings.signal.aborted && !(error instanceof AbortedError) ? aborted(error) : error
   } finally {
+    settings.signal.removeEventListener('abort', closeStream)
     await opened.close()
   }
 }
@@ -93,12 +103,18 @@ async function loadFrom(
   const connection = { url: options.to, applicationName: 'millrace' }
   const client = await connect(connection)
   let keeper: JobKeeper | null = null
+  const deadline = afterAbort(settings.signal, GIVE_UP_MS, () => {
+    if (keeper === null) breakConnection(client)
+    else keeper.giveUp()
+  })
   try {
     await prepareState(client, stateSchema)
     const where = parseTableName(options.table ?? defaultTable(start.source, options))
-    const { name, table } = await resolveTable(client, where)
+    const name = await resolveTable(client, where)
     const key = options.job ?? defaultJob(start.source, `${name.schema}.${name.table}`)
     const job = await holdJob(client, stateSchema, key, VERSION)
+    // Looked up under the job: another run of it may just have created the table.
+    const table = await findTable(client, name)
     keeper = new JobKeeper(client, connection, stateSchema, job, log)
     const tally = new Tally({ id: job.run, job: key, lanes: settings.lanes }, start.source.size)
     const onInferred = (bytes: number): void => tally.inferred(bytes)
@@ -109,6 +125,7 @@ async function loadFrom(
   } catch (error) {
     throw wrapServerError(error)
   } finally {
+    deadline.dispose()
     if (keeper !== null) await keeper.close()
     else await client.end().catch(() => undefined) // lost already: nothing to end
   }
@@ -162,6 +179,9 @@ async function runJob(
     if (prepared.input.completedAt !== null && source.size !== null) return 'already-complete'
 
     const { table, mapping, claims } = prepared
+    if (mapping.leftOut.length > 0) {
+      settings.log.info({ columns: mapping.leftOut }, 'fields left out: the server computes them')
+    }
     const scope = {
       stateSchema: settings.stateSchema,
       job: job.id,
@@ -171,7 +191,8 @@ async function runJob(
     }
     const target = { table: { schema: table.schema, table: table.table }, columns: mapping.names }
     const widening = prepared.ownTable && source.size === null
-    let plan: LoadPlan = { connection, target, columns: mapping.columns, scope, widening }
+    const lane = { ...connection, applicationName: laneName(job.run) }
+    let plan: LoadPlan = { connection: lane, target, columns: mapping.columns, scope, widening }
     let current = table
     const onMisfit: OnMisfit = (epoch, columns) =>
       keeper.use(async (client) => {

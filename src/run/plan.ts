@@ -34,11 +34,9 @@ export function tableNameOf(path: string): string {
 /** Resolves where a table is, or would be created. */
 export async function resolveTable(
   client: Client,
-  name: { schema: string | null; table: string },
-): Promise<{ name: TableName; table: Table | null }> {
-  const schema = name.schema ?? (await resolveSchema(client, name.table))
-  const resolved = { schema, table: name.table }
-  return { name: resolved, table: await findTable(client, resolved) }
+  { schema, table }: { schema: string | null; table: string },
+): Promise<TableName> {
+  return { schema: schema ?? (await resolveSchema(client, table)), table }
 }
 
 /**
@@ -66,7 +64,7 @@ export function defineColumns(
   }
   return names.map((name, i) => ({
     name,
-    type: types[name] ?? sqlType(inferred[i]?.type ?? 'none'),
+    type: Object.hasOwn(types, name) ? types[name]! : sqlType(inferred[i]?.type ?? 'none'),
   }))
 }
 

@@ -13,7 +13,11 @@ import {
   type StoredIdentity,
   updateInput,
 } from '../checkpoint/job-state.ts'
-import { requireSameOptions, requireSameTarget } from '../checkpoint/refusals.ts'
+import {
+  requireSameColumns,
+  requireSameDialect,
+  requireSameTarget,
+} from '../checkpoint/refusals.ts'
 import { verifyInput } from '../checkpoint/verify-input.ts'
 import type { InferredColumn } from '../copy/infer-types.ts'
 import { SourceError } from '../core/errors.ts'
@@ -25,7 +29,7 @@ import { selectEngine } from '../source/csv/select-engine.ts'
 import type { Table } from '../target/catalog.ts'
 import { countRows, jobTarget, requireLoadedRows } from '../target/job-table.ts'
 import type { BufferPool } from './buffer-pool.ts'
-import type { CsvStart } from './header.ts'
+import { columnNames, type CsvStart } from './header.ts'
 import type { Lanes } from './lanes.ts'
 import { type Mapping, mapColumns } from './mapping.ts'
 import type { Settings } from './options.ts'
@@ -108,7 +112,7 @@ async function noteJob(
   const { source } = start
   const target = jobTarget(table, ddl !== null)
   const mapping = mappingOf(start, table, target)
-  await describeJob(client, stateSchema, job, target, optionsOf(start, mapping))
+  await describeJob(client, stateSchema, job, target, optionsOf(start, mapping, target.created))
   const identity: StoredIdentity = {
     ...source.identity,
     ...(checksum === null ? {} : { whole: { from: start.data.byte, crc32: checksum } }),
@@ -151,8 +155,11 @@ async function resumeJob(
   const { source } = start
   requireSameTarget(before, table === null ? null : jobTarget(table, before.created))
   if (table === null) throw noTable(request.name)
+  const options = job.options as JobOptions
+  // The dialect first: with another delimiter the fields do not fit the table either, and that would be a riddle.
+  requireSameDialect(options, start.dialect)
   const mapping = mappingOf(start, table, before)
-  requireSameOptions(job.options as JobOptions, optionsOf(start, mapping))
+  requireSameColumns(options, optionsOf(start, mapping, before.created))
   const claims = await readClaims(client, settings.stateSchema, input.id)
   await requireLoadedRows(client, before, table, loadedRows(claims))
   const prepared = { table, mapping, input, claims, ddl: null, ownTable: before.created }
@@ -161,7 +168,10 @@ async function resumeJob(
   const check = await verifyInput(source, source.identity, input.identity, claims, growth)
   if (!check.touched) return prepared
   const completedAt = check.grown ? null : input.completedAt
-  await updateInput(client, settings.stateSchema, input.id, source.identity, source.size)
+  const { whole } = input.identity
+  const identity =
+    whole === undefined || check.grown ? source.identity : { ...source.identity, whole }
+  await updateInput(client, settings.stateSchema, input.id, identity, source.size)
   return { ...prepared, input: { ...input, size: source.size, completedAt } }
 }
 
@@ -212,11 +222,12 @@ export function mappingOf(start: CsvStart, table: Table, target: JobTarget): Map
   return mapColumns(table, target.created ? start.fieldCount : (start.names ?? start.fieldCount))
 }
 
-export function optionsOf(start: CsvStart, mapping: Mapping): JobOptions {
+export function optionsOf(start: CsvStart, mapping: Mapping, ownTable: boolean): JobOptions {
+  const fields = ownTable ? columnNames(start) : mapping.names
   return {
     mode: 'append',
     dialect: { ...start.dialect },
-    columns: mapping.names.map((name, i) => `${String(mapping.columns[i]!.field)} ${name}`),
+    columns: mapping.columns.map(({ field }, i) => `${String(field)} ${fields[i] ?? ''}`),
   }
 }
 

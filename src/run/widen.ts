@@ -41,7 +41,7 @@ export async function widenColumns(
     await client.query(`alter table ${quoteTable(table)} ${actions.join(', ')}`)
     const widened = (await findTable(client, table))!
     const mapping = mapColumns(widened, start.fieldCount)
-    const options = optionsOf(start, mapping)
+    const options = optionsOf(start, mapping, true)
     await describeJob(client, settings.stateSchema, job, jobTarget(widened, true), options)
     settings.log.warn(
       { columns: changes },

@@ -1,4 +1,4 @@
-import { Client } from 'pg'
+import { Client, type Connection } from 'pg'
 import { wrapServerError } from './server-error.ts'
 
 /** Where the server is and who asks. A plain object: it goes to the lanes' threads. */
@@ -34,6 +34,12 @@ export async function connect(target: ConnectionTarget): Promise<Client> {
     await client.end().catch(() => undefined)
     throw wrapServerError(error)
   }
+}
+
+/** Breaks a connection without a word: whatever it waits for fails, and the server rolls back. */
+export function breakConnection(client: Client): void {
+  const { connection } = client as Client & { readonly connection: Connection }
+  connection.stream.destroy()
 }
 
 /**

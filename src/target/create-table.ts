@@ -13,7 +13,13 @@ export function createTableSql(name: TableName, columns: readonly ColumnDefiniti
   return `create table ${quoteTable(name)} (\n${lines.join(',\n')}\n)`
 }
 
-const TYPE = /^[a-z_][\w ."]*(\(\s*\d+\s*(,\s*-?\d+\s*)?\))?( with(out)? time zone)?(\[\])?$/i
+const NAME = String.raw`(?:"(?:[^"]|"")+"|[a-z_][a-z0-9_$]*)`
+const WORDS = 'double precision|(?:national )?(?:character|char)(?: varying)?|bit varying'
+const TYPE = new RegExp(
+  String.raw`^(?:${WORDS}|${NAME}(?:\.${NAME})?)(?:\s*\(\s*\d+\s*(?:,\s*-?\d+\s*)?\))?` +
+    String.raw`(?: with(?:out)? time zone)?(?:\s*\[\d*\])*$`,
+  'i',
+)
 
 /** Whether a text of the user's is the name of a type and nothing more. */
 export function isTypeName(text: string): boolean {

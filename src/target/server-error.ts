@@ -8,6 +8,8 @@ interface DatabaseError extends Error {
   readonly column?: string
   readonly constraint?: string
   readonly table?: string
+  readonly schema?: string
+  readonly dataType?: string
   readonly severity?: string
 }
 
@@ -64,7 +66,7 @@ export function wrapServerError(thrown: unknown): Error {
     column: error.column ?? copyColumn(error),
   }
   const line = copyLine(error)
-  const message = withoutValue(error.message)
+  const message = line === undefined ? error.message : withoutValues(error)
   return new TargetError(line !== undefined ? 'TARGET_ROW_REFUSED' : 'TARGET_REFUSED', message, {
     cause: error,
     server,
@@ -91,9 +93,24 @@ function copyColumn(error: DatabaseError): string | undefined {
   return /^COPY .*?, line \d+, column (.+?)(?::|$)/m.exec(error.where ?? '')?.[1]
 }
 
-/** `invalid input syntax for type integer: "abc"` without the value, which may be somebody's. */
-function withoutValue(message: string): string {
-  return message.replace(/(: |value |for |label )"(?:[^"]|"")*"$/s, (_, lead: string) =>
-    lead === ': ' ? '' : lead.trimEnd(),
-  )
+/**
+ * What the server says of a row, without the row's values, which may be somebody's: of what it puts in quotes only the
+ * names it also gives in fields of their own are kept.
+ */
+function withoutValues(error: DatabaseError): string {
+  const names = [error.column, error.constraint, error.table, error.schema, error.dataType]
+  const known = names.filter((name) => name !== undefined).map((name) => `"${name}"`)
+  const parts = known.length === 0 ? [error.message] : split(error.message, known)
+  const first = parts.findIndex((part) => !known.includes(part) && part.includes('"'))
+  if (first === -1) return error.message
+  const last = parts.findLastIndex((part) => !known.includes(part) && part.includes('"'))
+  const before = parts.slice(0, first).join('') + parts[first]!.slice(0, parts[first]!.indexOf('"'))
+  const after = parts[last]!.slice(parts[last]!.lastIndexOf('"') + 1)
+  return `${before}(value not shown)${after}${parts.slice(last + 1).join('')}`
+}
+
+/** Splits a text at the known names, which stay as parts. */
+function split(text: string, known: readonly string[]): string[] {
+  const escaped = known.map((name) => name.replace(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`))
+  return text.split(new RegExp(`(${escaped.join('|')})`))
 }

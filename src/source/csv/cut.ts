@@ -63,7 +63,7 @@ export async function* cut(
       if (atEnd) break
       if (length > limits.maxRecord) throw tooLarge(source, engine, bytes, at, limits)
       if (length < bytes.length) continue
-      buffer = grow(buffer, length, limits, buffers)
+      buffer = grow(buffer, length, limits)
       continue
     }
     const rest = length - scan.end
@@ -125,16 +125,10 @@ function scanAt(
   }
 }
 
-/** A larger buffer with the same bytes, for a record that does not fit. */
-function grow(
-  buffer: ArrayBuffer,
-  length: number,
-  limits: CutLimits,
-  buffers: Buffers,
-): ArrayBuffer {
+/** A larger buffer with the same bytes, for a record that does not fit; it takes the place of the one taken. */
+function grow(buffer: ArrayBuffer, length: number, limits: CutLimits): ArrayBuffer {
   const larger = new ArrayBuffer(Math.min(length * 2, limits.maxRecord + 1))
   Buffer.from(larger).set(Buffer.from(buffer, 0, length))
-  buffers.give(buffer)
   return larger
 }
 

@@ -15,6 +15,8 @@ export interface Scan {
 export interface Indexed {
   readonly chunk: Chunk
   readonly bad: readonly BadRecord[]
+  /** Blank lines that the dialect skips, where a scan counts them as records: which of the range's records they are. */
+  readonly skipped: readonly number[]
 }
 
 /**

@@ -29,7 +29,8 @@ export function fastEngine(dialect: CsvDialect): CsvEngine {
   const store = new OffsetStore()
   const skipBlank = dialect.emptyLines === 'skip'
 
-  const straight = !skipBlank && dialect.nullText === '' && structure.terminator === 10
+  const straight =
+    !skipBlank && dialect.nullText === '' && structure.terminator === 10 && isApart(structure)
   return {
     structure: straight ? structure : null,
 
@@ -41,13 +42,15 @@ export function fastEngine(dialect: CsvDialect): CsvEngine {
     index(bytes, fieldCount, records): Indexed {
       const width = fieldCount === 0 ? countFields(bytes, 0, structure) : fieldCount
       const bad: BadRecord[] = []
+      const skipped: number[] = []
       store.reserve(records * width * 2)
       let rowCount = skipBlank ? -1 : indexClean(bytes, structure, width, store)
-      if (rowCount < 0) rowCount = indexCareful(bytes, structure, width, store, skipBlank, bad)
+      if (rowCount < 0)
+        rowCount = indexCareful(bytes, structure, width, store, bad, skipBlank ? skipped : null)
       const { quote } = structure
       const chunk = { bytes, rowCount, fieldCount: width, offsets: store.offsets, quote }
       if (dialect.nullText !== '') nullFields(chunk, dialect)
-      return { chunk, bad }
+      return { chunk, bad, skipped }
     },
   }
 }
@@ -61,6 +64,11 @@ function structureOf(dialect: CsvDialect): Structure {
     crlf: lineEnd === 'crlf',
     emptyIsNull: dialect.nullText === '',
   }
+}
+
+/** Whether delimiter and quote cannot be part of a number or date: the road without an index reads those to their end. */
+function isApart({ delimiter, quote }: Structure): boolean {
+  return !/[0-9.-]/.test(String.fromCharCode(delimiter, quote))
 }
 
 /** The scan with the bytes behind the last line end as one more record. */

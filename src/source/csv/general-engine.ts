@@ -101,7 +101,7 @@ function index(
   })
   if (open >= 0) throw unterminated(bytes, open, record + 1, syntax)
   const chunk = { bytes: arena, rowCount, fieldCount: width, offsets: store.offsets, quote: -1 }
-  return { chunk, bad }
+  return { chunk, bad, skipped: [] }
 }
 
 /** The syntax; null when the bytes do not tell the line end yet. */

@@ -13,7 +13,7 @@ interface RecordEnd {
 /**
  * Indexes a range byte by byte, by PostgreSQL's rules, and says of each record that is not sound why.
  *
- * Shape:  bad records are left out of the rows. Returns the number of rows.
+ * Shape:  bad records are left out of the rows, and blank lines when there is a list to put them on. Returns the number of rows.
  * Source: CopyReadLineText and CopyReadAttributesCSV in PostgreSQL's copyfromparse.c: a quote toggles wherever it
  *         stands, a doubled quote inside quotes is one quote, a CR or LF that is not the file's line end is an error.
  */
@@ -22,8 +22,8 @@ export function indexCareful(
   structure: Structure,
   fieldCount: number,
   store: OffsetStore,
-  skipBlank: boolean,
   bad: BadRecord[],
+  skipped: number[] | null,
 ): number {
   const found: RecordEnd = { next: 0, fields: 0, reason: null }
   let rows = 0
@@ -33,10 +33,9 @@ export function indexCareful(
     store.reserve(k + (fieldCount + 1) * 2)
     indexRecord(bytes, at, structure, fieldCount, store.offsets, k, found)
     const reason = found.reason ?? raggedReason(found.fields, fieldCount)
-    if (!(skipBlank && isBlank(bytes, at, found.next))) {
-      if (reason === null) rows++
-      else bad.push({ record, byte: at, reason })
-    }
+    if (skipped !== null && isBlank(bytes, at, found.next)) skipped.push(record)
+    else if (reason === null) rows++
+    else bad.push({ record, byte: at, reason })
     record++
   }
   return rows

@@ -72,6 +72,9 @@ function scanSparse(bytes: Buffer, quote: number, terminator: number): Scan {
   return { end: last + 1, records, lines: records + linesAtLast }
 }
 
+/** A view of no words still must begin at one, which bytes too few for a word need not do. */
+const NO_WORDS = new Int32Array(0)
+
 function scanDense(bytes: Buffer, quote: number, terminator: number): Scan {
   const length = bytes.length
   let inside = 0 // 0, or 0x80808080 within quotes
@@ -96,7 +99,9 @@ function scanDense(bytes: Buffer, quote: number, terminator: number): Scan {
   const aligned = Math.min(length, (4 - (bytes.byteOffset & 3)) & 3)
   step(0, aligned)
 
-  const words = new Int32Array(bytes.buffer, bytes.byteOffset + aligned, (length - aligned) >> 2)
+  const wordCount = (length - aligned) >> 2
+  const words =
+    wordCount === 0 ? NO_WORDS : new Int32Array(bytes.buffer, bytes.byteOffset + aligned, wordCount)
   const quotes = repeatByte(quote)
   const ends = repeatByte(terminator)
   let lastWord = -1
