@@ -113,16 +113,20 @@ function numberOf(bytes: Buffer, from: number, to: number): InferredType {
   const start = bytes[from] === 45 ? from + 1 : from
   let point = to
   let value = 0
+  let isZero = true
   for (let i = start; i < to; i++) {
     const byte = bytes[i]!
     if (byte === 46 && point === to) point = i
     else if (byte < 48 || byte > 57) return 'text'
-    else if (i - start < 15) value = value * 10 + (byte - 48)
+    if (byte !== 48 && byte !== 46) isZero = false
+    if (byte !== 46 && i - start < 15) value = value * 10 + (byte - 48)
   }
   const whole = point - start
   const decimals = point < to ? to - point - 1 : 0
   if (whole === 0 || (point < to && decimals === 0)) return 'text'
   if (whole > 1 && bytes[start] === 48) return 'text'
+  // A minus before zero would be lost in a number.
+  if (isZero && start > from) return 'text'
   if (point < to) return 'numeric'
   if (whole > 18) return 'numeric'
   if (whole > 10) return 'bigint'

@@ -24,11 +24,7 @@ export interface ErrorDetails {
 }
 
 export type ConfigCode =
-  | 'CONFIG_USAGE'
-  | 'CONFIG_BAD_VALUE'
-  | 'CONFIG_UNKNOWN_COLUMN'
-  | 'CONFIG_MISSING_COLUMN'
-  | 'CONFIG_UNSUPPORTED'
+  'CONFIG_USAGE' | 'CONFIG_BAD_VALUE' | 'CONFIG_UNKNOWN_COLUMN' | 'CONFIG_MISSING_COLUMN'
 
 export type SourceCode =
   | 'SOURCE_NOT_FOUND'

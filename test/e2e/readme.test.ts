@@ -1,0 +1,64 @@
+import { cp, mkdir, readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { stopEmbeddedServer } from '../../src/run/embedded-server.ts'
+import { runCli } from '../helpers/cli.ts'
+import { useTempDir } from '../helpers/temp-dir.ts'
+
+const root = new URL('../../', import.meta.url)
+const readme = await readFile(new URL('README.md', root), 'utf8')
+const dir = useTempDir()
+
+const commands = [...readme.matchAll(/```sh\n([\s\S]*?)```/g)]
+  .flatMap((block) => block[1]!.trim().split('\n'))
+  .filter((line) => line.startsWith('npx millrace'))
+
+function words(command: string): string[] {
+  return [...command.matchAll(/"([^"]*)"|(\S+)/g)].map((word) => word[1] ?? word[2]!)
+}
+
+async function codesIn(file: string): Promise<string[]> {
+  const text = await readFile(new URL(file, root), 'utf8')
+  const codes = /'((?:CONFIG|SOURCE|TARGET|CHECKPOINT|RUN)_[A-Z_]+)'/g
+  return [...new Set([...text.matchAll(codes)].map((code) => code[1]!))].sort()
+}
+
+describe('the README', () => {
+  const stateDir = (): string => dir.path('.millrace')
+  const env = (): Record<string, string> => ({ MILLRACE_STATE_DIR: stateDir() })
+
+  beforeAll(async () => {
+    await mkdir(dir.path('fixtures'))
+    const trips = fileURLToPath(new URL('fixtures/trips.csv', root))
+    await cp(trips, dir.path('fixtures/trips.csv'), { preserveTimestamps: true })
+  })
+
+  afterAll(() => stopEmbeddedServer({ stateDir: stateDir() }))
+
+  test('gives commands that work, one after the other, in an empty directory', async () => {
+    expect(commands.length).toBeGreaterThanOrEqual(4)
+    for (const command of commands) {
+      const run = await runCli(words(command).slice(2), { cwd: dir.path(''), env: env() })
+      expect(run.code, `${command}\n${run.stderr}`).toBe(0)
+      expect(run.stdout, command).not.toBe('')
+    }
+    const count = ['db', 'sql', 'select count(*) from trips', '--json']
+    const rows = await runCli(count, { cwd: dir.path(''), env: env() })
+    expect(JSON.parse(rows.stdout)).toEqual({ count: '5000' })
+  })
+
+  test('has a row for each error code, and none for others', async () => {
+    const rows = [
+      ...readme.matchAll(/^\| `((?:CONFIG|SOURCE|TARGET|CHECKPOINT|RUN)_[A-Z_]+)` +\|/gm),
+    ]
+    expect(rows.map((row) => row[1]).sort()).toEqual(await codesIn('src/core/errors.ts'))
+  })
+
+  test('has a row for each option of load, and none for others', async () => {
+    const help = await runCli(['load', '--help'])
+    const options = [...help.stdout.matchAll(/^ {2}(--[a-z-]+)/gm)].map((option) => option[1])
+    const section = /## Options of load([\s\S]*?)\n## /.exec(readme)![1]!
+    const rows = [...section.matchAll(/^\| `(--[a-z-]+)` +\|/gm)].map((row) => row[1])
+    expect(rows.sort()).toEqual(options.sort())
+  })
+})

@@ -1,0 +1,258 @@
+import fc from 'fast-check'
+import type { Client } from 'pg'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Chunk } from '../../src/chunk/chunk.ts'
+import { BINARY_HEADER, BINARY_TRAILER, encodeBinaryRows } from '../../src/copy/binary/rows.ts'
+import { asMessage, growBlock } from '../../src/copy/block-pool.ts'
+import { Kind } from '../../src/copy/kinds.ts'
+import { type Block, RowCursor, RowPlan } from '../../src/copy/rows.ts'
+import { encodeTextRows } from '../../src/copy/text-rows.ts'
+import { TargetError } from '../../src/core/errors.ts'
+import { mapColumns } from '../../src/run/mapping.ts'
+import { defaultDialect } from '../../src/source/csv/dialect.ts'
+import { fastEngine } from '../../src/source/csv/fast-engine.ts'
+import { findTable } from '../../src/target/catalog.ts'
+import { connect } from '../../src/target/connect.ts'
+import { CopyIn } from '../../src/target/copy-in.ts'
+import { useDatabase } from '../helpers/database.ts'
+import { typeCases, typeDefinitions } from '../helpers/field-texts.ts'
+
+type Road = 'binary' | 'text'
+
+/** A value, and how its field is written: as it is if that can be, in quotes, or with quotes inside. */
+interface Field {
+  readonly text: string | null
+  readonly quotes: 'none' | 'around' | 'inside'
+}
+
+/** Two tables with a column of the type: one for each road. */
+interface Tables {
+  readonly binary: string
+  readonly text: string
+  readonly plan: RowPlan
+  /** The binary output function of the type. */
+  readonly send: string
+}
+
+const db = useDatabase()
+const engine = fastEngine({ ...defaultDialect, lineEnd: 'lf' })
+const cursor = new RowCursor()
+let client: Client
+
+beforeAll(async () => {
+  client = await connect({ url: db.url, applicationName: 'roads' })
+  await client.query(typeDefinitions)
+})
+
+afterAll(() => client.end())
+
+async function makeTables(type: string, name: string): Promise<Tables> {
+  const [binary, text] = [`${name}_binary`, `${name}_text`]
+  for (const table of [binary, text]) {
+    await client.query(`create unlogged table ${table} (id int4, v ${type})`)
+  }
+  const table = await findTable(client, { schema: 'public', table: binary })
+  const plan = new RowPlan(mapColumns(table!, ['id', 'v']).columns)
+  const send = await client.query<{ send: string }>(
+    `select typsend::regproc::text as send from pg_attribute join pg_type t on t.oid = atttypid
+      where attrelid = '${binary}'::regclass and attname = 'v'`,
+  )
+  // A domain over an enum is no enum to its output function; the labels tell enough.
+  const found = send.rows[0]!.send
+  return { binary, text, plan, send: found === 'enum_send' ? 'text' : found }
+}
+
+function written({ text, quotes }: Field): string {
+  if (text === null) return ''
+  const doubled = text.replaceAll('"', '""')
+  if (quotes === 'inside' && text.length > 1) {
+    const [first, ...rest] = [...text]
+    if (!/[",\r\n]/.test(first!)) return `${first!}"${rest.join('').replaceAll('"', '""')}"`
+  }
+  return quotes === 'none' && text !== '' && !/[",\r\n]/.test(text) ? text : `"${doubled}"`
+}
+
+function chunkOf(fields: readonly Field[]): Chunk {
+  const rows = fields.map((field, id) => `${String(id)},${written(field)}\n`)
+  const { chunk, bad } = engine.index(Buffer.from(rows.join('')), 2, rows.length)
+  expect(bad).toEqual([])
+  expect(chunk.rowCount).toBe(fields.length)
+  return { ...chunk, offsets: chunk.offsets.slice(0, rows.length * 4) }
+}
+
+/** The rows [from, to) of a chunk. */
+function part(chunk: Chunk, from: number, to: number): Chunk {
+  return { ...chunk, rowCount: to - from, offsets: chunk.offsets.subarray(from * 4, to * 4) }
+}
+
+/** The rows that the binary encoder takes. */
+function canonicalRows(chunk: Chunk, plan: RowPlan): Chunk {
+  const offsets: number[] = []
+  for (let row = 0; row < chunk.rowCount; row++) {
+    const one = part(chunk, row, row + 1)
+    if (encode('binary', one, plan) !== null) offsets.push(...one.offsets)
+  }
+  return { ...chunk, rowCount: offsets.length / 4, offsets: Int32Array.from(offsets) }
+}
+
+/** The COPY data of a chunk; null when the encoder stops before its end. */
+function encode(road: Road, chunk: Chunk, plan: RowPlan): Buffer | null {
+  let block: Block = { buffer: Buffer.alloc(4096), length: 5 }
+  if (road === 'binary') {
+    BINARY_HEADER.copy(block.buffer, block.length)
+    block.length += BINARY_HEADER.length
+  }
+  cursor.rewind()
+  cursor.enter(chunk)
+  for (;;) {
+    if (road === 'binary') encodeBinaryRows(cursor, plan, block)
+    else encodeTextRows(cursor, plan, block)
+    if (cursor.stop === 'not-canonical') return null
+    if (cursor.stop === 'end') break
+    block = growBlock(block)
+  }
+  if (road === 'binary') {
+    block = growBlock(block)
+    BINARY_TRAILER.copy(block.buffer, block.length)
+    block.length += BINARY_TRAILER.length
+  }
+  return asMessage(block)
+}
+
+/** Copies rows, those that the server refuses left out. Returns what it says of these, by row. */
+async function copyRows(
+  road: Road,
+  table: string,
+  chunk: Chunk,
+  plan: RowPlan,
+): Promise<Map<number, string>> {
+  const refused = new Map<number, string>()
+  let from = 0
+  while (from < chunk.rowCount) {
+    const line = await copyOnce(road, table, part(chunk, from, chunk.rowCount), plan)
+    if (line === null) break
+    const row = from + line.row
+    refused.set(row, line.sqlstate)
+    if (row > from) expect(await copyOnce(road, table, part(chunk, from, row), plan)).toBeNull()
+    from = row + 1
+  }
+  return refused
+}
+
+/** One COPY; null, or the row the server refused. */
+async function copyOnce(
+  road: Road,
+  table: string,
+  chunk: Chunk,
+  plan: RowPlan,
+): Promise<{ row: number; sqlstate: string } | null> {
+  const data = encode(road, chunk, plan)!
+  const copy = await CopyIn.begin(client, `copy ${table} from stdin (format ${road})`)
+  await copy.write(data).catch(() => undefined) // end() tells why
+  try {
+    expect(await copy.end()).toBe(chunk.rowCount)
+    return null
+  } catch (error) {
+    if (!(error instanceof TargetError) || error.copyLine === undefined) throw error
+    return { row: error.copyLine - 1, sqlstate: error.server.sqlstate ?? '' }
+  }
+}
+
+/** The values that the two tables do not have alike. */
+async function differences({ binary, text, send }: Tables): Promise<unknown[]> {
+  const result = await client.query(`
+    select id, b.v::text as by_binary, t.v::text as by_text,
+           ${send}(b.v) as bytes_by_binary, ${send}(t.v) as bytes_by_text
+      from ${binary} b full join ${text} t using (id)
+     where b.id is null or t.id is null or b.v::text is distinct from t.v::text
+        or ${send}(b.v) is distinct from ${send}(t.v)`)
+  return result.rows
+}
+
+function refusals(refused: Map<number, string>, chunk: Chunk, fields: readonly Field[]): unknown[] {
+  const idOf = (row: number): number =>
+    Number(chunk.bytes.toString('latin1', chunk.offsets[row * 4], chunk.offsets[row * 4 + 1]))
+  return [...refused].map(([row, sqlstate]) => [fields[idOf(row)]?.text?.slice(0, 200), sqlstate])
+}
+
+/** Takes fields by both roads and compares. Returns how many went as binary and are stored. */
+async function compareRoads(tables: Tables, fields: readonly Field[]): Promise<number> {
+  const { plan } = tables
+  await client.query(`truncate ${tables.binary}, ${tables.text}`)
+  const chunk = canonicalRows(chunkOf(fields), plan)
+  const byBinary = await copyRows('binary', tables.binary, chunk, plan)
+  const byText = await copyRows('text', tables.text, chunk, plan)
+  expect(refusals(byBinary, chunk, fields)).toEqual(refusals(byText, chunk, fields))
+  expect(await differences(tables)).toEqual([])
+  return chunk.rowCount - byBinary.size
+}
+
+const quoting = fc.constantFrom(
+  'none' as const,
+  'none' as const,
+  'around' as const,
+  'inside' as const,
+)
+const sessions = fc.constantFrom(
+  `set datestyle = 'ISO, MDY'; set timezone = 'UTC'`,
+  `set datestyle = 'SQL, DMY'; set timezone = 'America/New_York'`,
+  `set datestyle = 'German'; set timezone = 'Asia/Kolkata'`,
+  `set datestyle = 'Postgres, YMD'; set timezone = 'Europe/Dublin'`,
+)
+
+describe('the binary road', () => {
+  test.each(typeCases)(
+    'stores in $type what the text road stores',
+    async ({ type, texts, borders }) => {
+      const tables = await makeTables(
+        type,
+        `t${String(typeCases.findIndex((c) => c.type === type))}`,
+      )
+      const nulls = fc.constant({ text: null, quotes: 'none' as const })
+      const values = fc.record({ text: texts, quotes: quoting })
+      const field = fc.oneof({ weight: 1, arbitrary: nulls }, { weight: 30, arbitrary: values })
+      const bordering = borders.flatMap((text) =>
+        (['none', 'around', 'inside'] as const).map((quotes) => ({ text, quotes })),
+      )
+      let binary = await compareRoads(tables, bordering)
+      await fc.assert(
+        fc.asyncProperty(
+          fc.array(field, { minLength: 120, maxLength: 120, size: 'max' }),
+          sessions,
+          async (fields, session) => {
+            await client.query(session)
+            binary += await compareRoads(tables, fields)
+          },
+        ),
+        { numRuns: 4, interruptAfterTimeLimit: 60_000 },
+      )
+      expect(binary, 'values that went as binary').toBeGreaterThan(20)
+    },
+  )
+
+  test('is taken by every kind of value there is an encoder for', async () => {
+    const kinds = new Set<number>()
+    for (const [i, { type }] of typeCases.entries()) {
+      for (const kind of (await makeTables(type, `k${String(i)}`)).plan.kinds) kinds.add(kind)
+    }
+    const known = Object.values(Kind).filter((kind) => kind !== Kind.server)
+    expect([...kinds].sort()).toEqual(known.sort())
+  })
+})
+
+describe('the comparison', () => {
+  test.each([
+    ['numeric', '1.0', '1.00'],
+    ['float8', '0', '-0'],
+    ['float4', '16777216', '16777218'],
+    ['timestamptz', '2020-01-01 00:00:00.000001Z', '2020-01-01 00:00:00Z'],
+    ['text', '', null],
+  ])('tells %s %s from %s', async (type, one, other) => {
+    const tables = await makeTables(type, `c_${type}`)
+    const { plan } = tables
+    const [a, b] = [one, other].map((text) => chunkOf([{ text, quotes: 'none' }])) as [Chunk, Chunk]
+    expect(await copyOnce('binary', tables.binary, a, plan)).toBeNull()
+    expect(await copyOnce('text', tables.text, b, plan)).toBeNull()
+    expect(await differences(tables)).toHaveLength(1)
+  })
+})
