@@ -31,10 +31,7 @@ export class Queue<T> implements AsyncIterable<T> {
       if (this.#items.length > 0) return this.#items.shift()
       if (this.#error !== null) throw this.#error
       if (this.#ended) return undefined
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve
-        stop?.addEventListener('abort', () => resolve(), { once: true })
-      })
+      await this.#change(stop)
     }
   }
 
@@ -44,6 +41,18 @@ export class Queue<T> implements AsyncIterable<T> {
       if (item === undefined) return
       yield item
     }
+  }
+
+  /** Waits until something is said to the queue, or `stop` is. */
+  #change(stop?: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        stop?.removeEventListener('abort', wake)
+        resolve()
+      }
+      this.#wake = wake
+      stop?.addEventListener('abort', wake)
+    })
   }
 
   #notify(): void {

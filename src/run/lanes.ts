@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Range } from '../chunk/range.ts'
 import { type InferredColumn, widenColumn } from '../copy/infer-types.ts'
@@ -185,15 +186,10 @@ export class Lanes {
     const all = Promise.allSettled(this.#lanes.map((lane) => lane.ended))
     const timer = new AbortController()
     const limit = async (): Promise<void> => {
-      if (!hurried) {
-        await new Promise<void>((resolve) => {
-          signal.addEventListener('abort', () => resolve(), { once: true })
-          void all.then(() => resolve())
-        })
-      }
-      await sleep(GRACE_MS, undefined, { signal: timer.signal }).catch(() => undefined)
+      if (!hurried) await once(signal, 'abort', { signal: timer.signal })
+      await sleep(GRACE_MS, undefined, { signal: timer.signal })
     }
-    await Promise.race([all, limit()])
+    await Promise.race([all, limit().catch(() => undefined)])
     timer.abort()
     await this.close()
     await all
