@@ -1,17 +1,19 @@
 import type { Command } from 'commander'
+import type { Logger } from 'pino'
 import { query, type QueryResult, startEmbeddedServer, stopEmbeddedServer } from '../index.ts'
 import { makeLogger } from './log.ts'
-import { printResult, renderTable } from './output.ts'
+import { printResult } from './output.ts'
+import { renderTable } from './table.ts'
 import { openTarget, stateDir } from './target.ts'
 
 export function addDbCommand(program: Command): void {
   const db = program.command('db').description('the embedded PostgreSQL in .millrace/')
-  const log = makeLogger('warn')
+  const log = (): Promise<Logger> => makeLogger('warn')
 
   db.command('start')
     .description('start it, to run until `db stop`; loads start it by themselves and stop it again')
     .action(async () => {
-      const { url } = await startEmbeddedServer({ stateDir: stateDir(), log })
+      const { url } = await startEmbeddedServer({ stateDir: stateDir(), log: await log() })
       printResult(url)
     })
 
@@ -25,7 +27,7 @@ export function addDbCommand(program: Command): void {
   db.command('url')
     .description('print its address, password included; starts it to run until `db stop`')
     .action(async () => {
-      const { url } = await startEmbeddedServer({ stateDir: stateDir(), log })
+      const { url } = await startEmbeddedServer({ stateDir: stateDir(), log: await log() })
       printResult(url)
     })
 
@@ -34,16 +36,18 @@ export function addDbCommand(program: Command): void {
     .argument('<statement>', 'one statement, or several with ; between them')
     .option('--json', 'print rows as JSON, one object a line')
     .action(async (statement: string, flags: { json?: true }) => {
-      const target = await openTarget(undefined, log)
+      const target = await openTarget(undefined, await log())
       try {
-        for (const result of await query(target.url, statement)) print(result, flags.json === true)
+        for (const result of await query(target.url, statement)) {
+          await print(result, flags.json === true)
+        }
       } finally {
         await target.close()
       }
     })
 }
 
-function print(result: QueryResult, json: boolean): void {
+async function print(result: QueryResult, json: boolean): Promise<void> {
   const { columns, rows, command, rowCount } = result
   if (columns.length === 0) {
     if (!json) printResult(rowCount === null ? command : `${command} ${String(rowCount)}`)
@@ -55,6 +59,6 @@ function print(result: QueryResult, json: boolean): void {
     }
     return
   }
-  printResult(renderTable(columns, rows))
+  printResult(await renderTable(columns, rows))
   printResult(`(${String(rows.length)} row${rows.length === 1 ? '' : 's'})`)
 }

@@ -1,7 +1,8 @@
 import type { Command } from 'commander'
 import { inspect, type Inspection } from '../index.ts'
 import { addDialectOptions, type DialectOptions, dialectOf, option } from './dialect-options.ts'
-import { printable, printResult, renderTable } from './output.ts'
+import { printable, printResult } from './output.ts'
+import { renderTable } from './table.ts'
 import { formatBytes, formatCount } from './units.ts'
 
 export function addInspectCommand(program: Command): void {
@@ -18,12 +19,12 @@ export function addInspectCommand(program: Command): void {
         table: flags.table,
         dialect: dialectOf(flags),
       })
-      printResult(flags.json === true ? JSON.stringify(found) : render(found))
+      printResult(flags.json === true ? JSON.stringify(found) : await render(found))
     },
   )
 }
 
-function render(found: Inspection): string {
+async function render(found: Inspection): Promise<string> {
   const { dialect } = found
   const size = found.size === null ? 'a stream' : formatBytes(found.size)
   const from = found.wholeInput ? 'all' : 'the first'
@@ -39,7 +40,7 @@ function render(found: Inspection): string {
   ]
   if (found.rows.length > 0) {
     const names = found.columns.map((column) => column.name)
-    lines.push('', renderTable(names, found.rows))
+    lines.push('', await renderTable(names, found.rows))
   }
   return lines.join('\n')
 }

@@ -94,11 +94,11 @@ export function addLoadCommand(program: Command): void {
 
 /** Loads, tells, and returns the exit code. */
 async function runLoad(input: string, flags: LoadFlags): Promise<number> {
-  const log = makeLogger(flags.logLevel)
+  const log = await makeLogger(flags.logLevel)
   const stop = stopOnSignals(() =>
     printNote('stopping: what is in flight is finished or rolled back'),
   )
-  const view = progressView(
+  const view = await progressView(
     flags.json === true && !process.stderr.isTTY ? 'never' : flags.progress,
     log,
   )

@@ -1,23 +1,8 @@
-import Table from 'cli-table3'
-
 const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g
 
 /** Text of the data's, made safe for a terminal: its control characters could do anything there. */
 export function printable(text: string): string {
   return text.replace(CONTROLS, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`)
-}
-
-/** A table of text; null is shown as an empty cell, as psql does. */
-export function renderTable(
-  columns: readonly string[],
-  rows: readonly (readonly (string | null)[])[],
-): string {
-  const table = new Table({
-    head: columns.map(printable),
-    style: { head: [], border: [], compact: true },
-  })
-  for (const row of rows) table.push(row.map((cell) => (cell === null ? '' : printable(cell))))
-  return table.toString()
 }
 
 /** Writes the result of a command. */

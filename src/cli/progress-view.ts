@@ -1,4 +1,4 @@
-import { SingleBar } from 'cli-progress'
+import type { Options, SingleBar } from 'cli-progress'
 import type { Logger } from 'pino'
 import type { Progress } from '../index.ts'
 import { formatBytes, formatCount, formatSeconds } from './units.ts'
@@ -12,7 +12,7 @@ export interface ProgressView {
 const LOG_EVERY_MS = 5000
 
 /** A bar on a terminal, a log line every few seconds elsewhere. */
-export function progressView(mode: 'auto' | 'never', log: Logger): ProgressView {
+export async function progressView(mode: 'auto' | 'never', log: Logger): Promise<ProgressView> {
   if (mode === 'never') return { update: () => undefined, stop: () => undefined }
   return process.stderr.isTTY ? barView() : logView(log)
 }
@@ -34,14 +34,15 @@ function logView(log: Logger): ProgressView {
   }
 }
 
-function barView(): ProgressView {
+async function barView(): Promise<ProgressView> {
+  const { SingleBar: Bar } = await import('cli-progress')
   let bar: SingleBar | null = null
   return {
     update(progress) {
       const total = progress.totalBytes
       const done = progress.bytes + (progress.phase === 'loading' ? progress.resumedBytes : 0)
       if (bar === null) {
-        bar = makeBar(total !== null)
+        bar = new Bar(barOptions(total !== null))
         bar.start(total ?? Math.max(done, 1), done, { text: textOf(progress) })
       }
       if (total === null) bar.setTotal(Math.max(done, 1))
@@ -51,8 +52,8 @@ function barView(): ProgressView {
   }
 }
 
-function makeBar(knownTotal: boolean): SingleBar {
-  return new SingleBar({
+function barOptions(knownTotal: boolean): Options {
+  return {
     format: knownTotal ? '{bar} {percentage}% {text}' : '{text}',
     barsize: 20,
     barCompleteChar: '█',
@@ -63,7 +64,7 @@ function makeBar(knownTotal: boolean): SingleBar {
     fps: 8,
     stream: process.stderr,
     linewrap: false,
-  })
+  }
 }
 
 function textOf(progress: Progress): string {

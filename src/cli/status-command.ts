@@ -2,7 +2,8 @@ import type { Command } from 'commander'
 import { type JobStatus, status } from '../index.ts'
 import { option } from './dialect-options.ts'
 import { makeLogger } from './log.ts'
-import { printResult, renderTable } from './output.ts'
+import { printResult } from './output.ts'
+import { renderTable } from './table.ts'
 import { openTarget } from './target.ts'
 import { formatBytes, formatCount } from './units.ts'
 
@@ -21,18 +22,18 @@ export function addStatusCommand(program: Command): void {
     .addOption(option('--state-schema <name>', 'schema of the checkpoint (default: millrace)'))
     .addOption(option('--json', 'print one JSON array'))
     .action(async (job: string | undefined, flags: StatusFlags) => {
-      const target = await openTarget(flags.to, makeLogger('warn'))
+      const target = await openTarget(flags.to, await makeLogger('warn'))
       try {
         const { stateSchema } = flags
         const jobs = await status({ to: target.url, job, stateSchema })
-        printResult(flags.json === true ? JSON.stringify(jobs) : render(jobs))
+        printResult(flags.json === true ? JSON.stringify(jobs) : await render(jobs))
       } finally {
         await target.close()
       }
     })
 }
 
-function render(jobs: readonly JobStatus[]): string {
+async function render(jobs: readonly JobStatus[]): Promise<string> {
   if (jobs.length === 0) return 'no jobs'
   const columns = ['job', 'last run', 'loaded', 'of', 'remains', 'runs', 'error']
   return renderTable(

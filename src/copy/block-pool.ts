@@ -1,4 +1,4 @@
-import type { Block } from './rows.ts'
+import { Block } from './rows.ts'
 
 /** One CopyData message: 'd', its length, the data. Fewer, larger messages are cheaper on both ends. */
 const BLOCK_BYTES = 256 * 1024
@@ -49,15 +49,15 @@ export class BlockPool {
   #create(): Block | null {
     if (this.#created === this.#limit) return null
     this.#created++
-    return { buffer: Buffer.allocUnsafeSlow(BLOCK_BYTES), length: HEAD }
+    return new Block(BLOCK_BYTES, HEAD)
   }
 }
 
 /** A larger block with the same bytes, for a row that does not fit into an empty one. */
 export function growBlock(block: Block): Block {
-  const buffer = Buffer.allocUnsafeSlow(block.buffer.length * 2)
-  block.buffer.copy(buffer, 0, 0, block.length)
-  return { buffer, length: block.length }
+  const larger = new Block(block.buffer.length * 2, block.length)
+  block.buffer.copy(larger.buffer, 0, 0, block.length)
+  return larger
 }
 
 /** Whether a block holds no data yet. */

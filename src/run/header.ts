@@ -14,6 +14,7 @@ import { selectEngine } from '../source/csv/select-engine.ts'
 export interface CsvStart {
   readonly source: ByteSource
   readonly dialect: CsvDialect
+  readonly engine: CsvEngine
   /** Why it was taken, in sentences. */
   readonly reasons: readonly string[]
   readonly confident: boolean
@@ -41,7 +42,7 @@ export async function readStart(
   let head = await readHead(opened, Buffer.alloc(0), SAMPLE_BYTES)
   const bom = head.subarray(0, BOM.length).equals(BOM) ? BOM.length : 0
   const { dialect, reasons, confident } = detectDialect(head.subarray(bom), given)
-  const engine = selectEngine(dialect)
+  const engine = await selectEngine(dialect)
   let wanted = SAMPLE_BYTES
   let end = endOfFirst(engine, head.subarray(bom), head.length === wanted)
   while (end === null) {
@@ -59,6 +60,7 @@ export async function readStart(
   return {
     source: opened,
     dialect,
+    engine,
     reasons,
     confident,
     names: dialect.header ? fields : null,

@@ -2,7 +2,6 @@ import type { Readable } from 'node:stream'
 import { inferTypes, type InferredColumn, sqlType, widenColumn } from '../copy/infer-types.ts'
 import type { CsvDialect } from '../source/csv/dialect.ts'
 import { cut } from '../source/csv/cut.ts'
-import { selectEngine } from '../source/csv/select-engine.ts'
 import { openInput } from '../source/open.ts'
 import { createTableSql } from '../target/create-table.ts'
 import { BufferPool } from './buffer-pool.ts'
@@ -48,8 +47,7 @@ export async function inspect(options: InspectOptions): Promise<Inspection> {
   const opened = await openInput(options.input)
   try {
     const start = await readStart(opened, options.dialect ?? {}, MAX_RECORD)
-    const { source, dialect, data, fieldCount } = start
-    const engine = selectEngine(dialect)
+    const { source, dialect, engine, data, fieldCount } = start
     const limits = { chunkSize: SAMPLE_BYTES, chunkRecords: Infinity, maxRecord: MAX_RECORD }
     const buffers = new BufferPool(SAMPLE_BYTES, 3)
     let columns: InferredColumn[] = Array.from({ length: fieldCount }, () => ({

@@ -13,7 +13,7 @@ const port = parentPort
 if (port === null) throw new Error('a lane runs in a worker thread')
 
 const input = workerData as LaneInput
-const engine = selectEngine(input.dialect)
+const engine = await selectEngine(input.dialect)
 const ranges = new Queue<RangeBytes>()
 
 function report(message: FromLane, transfer: ArrayBuffer[] = []): void {

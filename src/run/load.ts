@@ -8,7 +8,6 @@ import { silentLog } from '../core/log.ts'
 import type { ByteSource } from '../source/bytes/byte-source.ts'
 import { openInput } from '../source/open.ts'
 import type { CutLimits } from '../source/csv/cut.ts'
-import { selectEngine } from '../source/csv/select-engine.ts'
 import { findTable } from '../target/catalog.ts'
 import { breakConnection, connect, type ConnectionTarget } from '../target/connect.ts'
 import { wrapServerError } from '../target/server-error.ts'
@@ -54,7 +53,7 @@ export async function load(options: LoadOptions): Promise<Summary> {
     const start = await readStart(opened, options.dialect ?? {}, settings.maxRecord)
     const named = options.columns === undefined ? start : withNames(start, options.columns)
     settings.log.debug({ dialect: named.dialect, reasons: named.reasons }, 'dialect')
-    return await loadFrom(options, settings, named)
+    return await loadWithLanes(options, settings, named)
   } catch (error) {
     throw settings.signal.aborted && !(error instanceof AbortedError) ? aborted(error) : error
   } finally {
@@ -94,10 +93,32 @@ function withNames(start: CsvStart, names: readonly string[]): CsvStart {
   })
 }
 
+/** Starts the lanes' threads at once: that takes about as long as preparing the run does. */
+async function loadWithLanes(
+  options: LoadOptions,
+  settings: Settings,
+  start: CsvStart,
+): Promise<Summary> {
+  const buffers = new BufferPool(settings.chunkSize, settings.lanes * RANGES_PER_LANE + 2)
+  const input = {
+    source: start.source.name,
+    dialect: start.dialect,
+    fieldCount: start.fieldCount,
+  }
+  const lanes = new Lanes(settings.lanes, input, buffers, settings.log)
+  try {
+    return await loadFrom(options, settings, start, lanes, buffers)
+  } finally {
+    await lanes.close()
+  }
+}
+
 async function loadFrom(
   options: LoadOptions,
   settings: Settings,
   start: CsvStart,
+  lanes: Lanes,
+  buffers: BufferPool,
 ): Promise<Summary> {
   const { stateSchema, log } = settings
   const connection = { url: options.to, applicationName: 'millrace' }
@@ -120,7 +141,8 @@ async function loadFrom(
     const onInferred = (bytes: number): void => tally.inferred(bytes)
     const types = options.types ?? {}
     const limits = limitsOf(settings, start)
-    const request = { client, settings, start, job, name, table, types, limits, onInferred }
+    const subject = { client, settings, start, job, name, table, types }
+    const request = { ...subject, limits, lanes, buffers, onInferred }
     return await loadHeld(request, connection, keeper, tally, options.onProgress)
   } catch (error) {
     throw wrapServerError(error)
@@ -168,59 +190,50 @@ async function runJob(
   keeper: JobKeeper,
   tally: Tally,
 ): Promise<'complete' | 'already-complete'> {
-  const { settings, start, job } = request
-  const { source, dialect, data } = start
-  const buffers = new BufferPool(settings.chunkSize, settings.lanes * RANGES_PER_LANE + 2)
-  const input = { source: source.name, dialect, fieldCount: start.fieldCount }
-  const lanes = new Lanes(settings.lanes, input, buffers, settings.log)
-  try {
-    const prepared = await prepareJob(request, lanes, buffers)
-    tally.prepared(prepared)
-    if (prepared.input.completedAt !== null && source.size !== null) return 'already-complete'
+  const { settings, start, job, lanes, buffers } = request
+  const { source, engine, data } = start
+  const prepared = await prepareJob(request)
+  tally.prepared(prepared)
+  if (prepared.input.completedAt !== null && source.size !== null) return 'already-complete'
 
-    const { table, mapping, claims } = prepared
-    if (mapping.leftOut.length > 0) {
-      settings.log.info({ columns: mapping.leftOut }, 'fields left out: the server computes them')
-    }
-    const scope = {
-      stateSchema: settings.stateSchema,
-      job: job.id,
-      epoch: job.epoch,
-      run: job.run,
-      input: prepared.input.id,
-    }
-    const target = { table: { schema: table.schema, table: table.table }, columns: mapping.names }
-    const widening = prepared.ownTable && source.size === null
-    const lane = { ...connection, applicationName: laneName(job.run) }
-    let plan: LoadPlan = { connection: lane, target, columns: mapping.columns, scope, widening }
-    let current = table
-    const onMisfit: OnMisfit = (epoch, columns) =>
-      keeper.use(async (client) => {
-        // Another lane's misfit has been dealt with meanwhile; its plan may do for this one too.
-        if (epoch < plan.scope.epoch) return plan
-        const widened = await widenColumns(client, request, plan, current, columns)
-        if (widened === null) return null
-        ;({ plan, table: current } = widened)
-        return plan
-      })
-    const cuts = remainingCuts(source, selectEngine(dialect), claims, data, request.limits, buffers)
-    let end = claims.at(-1)?.end ?? data.byte
-    const onLoaded = (loaded: LoadedRange): void => {
-      end = Math.max(end, loaded.range.end)
-      tally.add(loaded)
-      settings.log.debug(chunkFields(loaded), 'chunk committed')
-    }
-    await lanes.load(plan, cuts, onLoaded, onMisfit, settings.signal)
-    await source.verify()
-    const { id } = prepared.input
-    await keeper.use((client) =>
-      completeInput(client, settings.stateSchema, id, source.size ?? end),
-    )
-    const nothingNew = prepared.input.completedAt !== null && tally.progress().chunks === 0
-    return nothingNew ? 'already-complete' : 'complete'
-  } finally {
-    await lanes.close()
+  const { table, mapping, claims } = prepared
+  if (mapping.leftOut.length > 0) {
+    settings.log.info({ columns: mapping.leftOut }, 'fields left out: the server computes them')
   }
+  const scope = {
+    stateSchema: settings.stateSchema,
+    job: job.id,
+    epoch: job.epoch,
+    run: job.run,
+    input: prepared.input.id,
+  }
+  const target = { table: { schema: table.schema, table: table.table }, columns: mapping.names }
+  const widening = prepared.ownTable && source.size === null
+  const lane = { ...connection, applicationName: laneName(job.run) }
+  let plan: LoadPlan = { connection: lane, target, columns: mapping.columns, scope, widening }
+  let current = table
+  const onMisfit: OnMisfit = (epoch, columns) =>
+    keeper.use(async (client) => {
+      // Another lane's misfit has been dealt with meanwhile; its plan may do for this one too.
+      if (epoch < plan.scope.epoch) return plan
+      const widened = await widenColumns(client, request, plan, current, columns)
+      if (widened === null) return null
+      ;({ plan, table: current } = widened)
+      return plan
+    })
+  const cuts = remainingCuts(source, engine, claims, data, request.limits, buffers)
+  let end = claims.at(-1)?.end ?? data.byte
+  const onLoaded = (loaded: LoadedRange): void => {
+    end = Math.max(end, loaded.range.end)
+    tally.add(loaded)
+    settings.log.debug(chunkFields(loaded), 'chunk committed')
+  }
+  await lanes.load(plan, cuts, onLoaded, onMisfit, settings.signal)
+  await source.verify()
+  const { id } = prepared.input
+  await keeper.use((client) => completeInput(client, settings.stateSchema, id, source.size ?? end))
+  const nothingNew = prepared.input.completedAt !== null && tally.progress().chunks === 0
+  return nothingNew ? 'already-complete' : 'complete'
 }
 
 /** A chunk of short records ends earlier: each field costs a lane 8 bytes, however short it is. */

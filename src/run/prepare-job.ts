@@ -24,8 +24,6 @@ import { SourceError } from '../core/errors.ts'
 import { quoteTable, type TableName } from '../core/identifier.ts'
 import type { ByteSource } from '../source/bytes/byte-source.ts'
 import { type Cut, cut, type CutLimits } from '../source/csv/cut.ts'
-import type { CsvEngine } from '../source/csv/engine.ts'
-import { selectEngine } from '../source/csv/select-engine.ts'
 import type { Table } from '../target/catalog.ts'
 import { countRows, jobTarget, requireLoadedRows } from '../target/job-table.ts'
 import type { BufferPool } from './buffer-pool.ts'
@@ -46,6 +44,8 @@ export interface JobRequest {
   readonly table: Table | null
   readonly types: Readonly<Record<string, string>>
   readonly limits: CutLimits
+  readonly lanes: Lanes
+  readonly buffers: BufferPool
   /** Told of the bytes that are read for inference. */
   readonly onInferred: (bytes: number) => void
 }
@@ -70,29 +70,20 @@ const STREAM_SAMPLE = 16 << 20
  *
  * Errors: CHECKPOINT_* for what has changed, CONFIG_* for columns that do not fit, TARGET_NO_TABLE.
  */
-export async function prepareJob(
-  request: JobRequest,
-  lanes: Lanes,
-  buffers: BufferPool,
-): Promise<PreparedJob> {
+export async function prepareJob(request: JobRequest): Promise<PreparedJob> {
   const { client, job, settings, table } = request
   const before = job.target as JobTarget | null
   const input = await readInput(client, settings.stateSchema, job)
-  if (before === null || input === null) return beginJob(request, table, lanes, buffers)
-  if (settings.resume === 'restart') return restartJob(request, before, input, lanes, buffers)
+  if (before === null || input === null) return beginJob(request, table)
+  if (settings.resume === 'restart') return restartJob(request, before, input)
   return resumeJob(request, before, input)
 }
 
-async function beginJob(
-  request: JobRequest,
-  table: Table | null,
-  lanes: Lanes,
-  buffers: BufferPool,
-): Promise<PreparedJob> {
+async function beginJob(request: JobRequest, table: Table | null): Promise<PreparedJob> {
   const { client, settings, start, name } = request
   if (table === null && settings.create === 'never') throw noTable(name)
   if (table === null && start.fieldCount === 0) throw emptyInput(start, name)
-  const inferred = table === null ? await inferInput(request, lanes, buffers) : null
+  const inferred = table === null ? await inferInput(request) : null
   return inTransaction(client, async () => {
     if (inferred === null) return noteJob(request, table!, null, null)
     const definitions = defineColumns(start, inferred.columns, request.types)
@@ -127,8 +118,6 @@ async function restartJob(
   request: JobRequest,
   before: JobTarget,
   input: JobInput,
-  lanes: Lanes,
-  buffers: BufferPool,
 ): Promise<PreparedJob> {
   const { client, settings, table, job } = request
   const claims = await readClaims(client, settings.stateSchema, input.id)
@@ -143,7 +132,7 @@ async function restartJob(
     const name = `${table.schema}.${table.table}`
     settings.log.warn({ rows: loaded }, `rows of the earlier run stay in ${name}`)
   }
-  return beginJob(request, dropped ? null : table, lanes, buffers)
+  return beginJob(request, dropped ? null : table)
 }
 
 async function resumeJob(
@@ -181,17 +170,14 @@ async function resumeJob(
  */
 async function inferInput(
   request: JobRequest,
-  lanes: Lanes,
-  buffers: BufferPool,
 ): Promise<{ columns: readonly InferredColumn[]; checksum: number | null }> {
-  const { settings, start } = request
-  const { data } = start
-  const engine = selectEngine(start.dialect)
+  const { settings, start, lanes, limits, buffers } = request
+  const { data, engine } = start
   const isFile = start.source.size !== null
-  const source = isFile ? start.source : await sampleOf(start, engine)
+  const source = isFile ? start.source : await sampleOf(start)
   let checksum = 0
   async function* summed(): AsyncGenerator<Cut> {
-    for await (const piece of cut(source, engine, data, source.size, request.limits, buffers)) {
+    for await (const piece of cut(source, engine, data, source.size, limits, buffers)) {
       checksum = crc32(Buffer.from(piece.buffer, 0, piece.length), checksum)
       request.onInferred(piece.range.end)
       yield piece
@@ -202,7 +188,7 @@ async function inferInput(
 }
 
 /** The whole records at the start of a stream, as a source; the stream keeps them. */
-async function sampleOf({ source, data }: CsvStart, engine: CsvEngine): Promise<ByteSource> {
+async function sampleOf({ source, data, engine }: CsvStart): Promise<ByteSource> {
   const head = Buffer.allocUnsafe(STREAM_SAMPLE)
   const length = await source.peek(head, 0, head.length, data.byte)
   const { end } = engine.scan(head.subarray(0, length), length < head.length)

@@ -13,7 +13,6 @@ import { MillraceError } from '../../src/core/errors.ts'
 import { readStart } from '../../src/run/header.ts'
 import { rowsOfRange } from '../../src/run/range-rows.ts'
 import { cut } from '../../src/source/csv/cut.ts'
-import { selectEngine } from '../../src/source/csv/select-engine.ts'
 import { openInput } from '../../src/source/open.ts'
 import { connect } from '../../src/target/connect.ts'
 import { CopyIn } from '../../src/target/copy-in.ts'
@@ -70,7 +69,7 @@ async function loadHere(file: OracleFile): Promise<void> {
   try {
     const start = await readStart(opened, dialect, limits.maxRecord)
     await makeTable('t', Math.max(1, start.fieldCount))
-    const engine = selectEngine(start.dialect)
+    const { engine } = start
     const input = { source: file.name, dialect: start.dialect, fieldCount: start.fieldCount }
     const plan = new RowPlan(
       Array.from({ length: start.fieldCount }, (_, field) => ({ field, kind: Kind.text })),

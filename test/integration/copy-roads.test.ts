@@ -5,7 +5,7 @@ import type { Chunk } from '../../src/chunk/chunk.ts'
 import { BINARY_HEADER, BINARY_TRAILER, encodeBinaryRows } from '../../src/copy/binary/rows.ts'
 import { asMessage, growBlock } from '../../src/copy/block-pool.ts'
 import { Kind } from '../../src/copy/kinds.ts'
-import { type Block, RowCursor, RowPlan } from '../../src/copy/rows.ts'
+import { Block, RowCursor, RowPlan } from '../../src/copy/rows.ts'
 import { encodeTextRows } from '../../src/copy/text-rows.ts'
 import { TargetError } from '../../src/core/errors.ts'
 import { mapColumns } from '../../src/run/mapping.ts'
@@ -97,7 +97,7 @@ function canonicalRows(chunk: Chunk, plan: RowPlan): Chunk {
 
 /** The COPY data of a chunk; null when the encoder stops before its end. */
 function encode(road: Road, chunk: Chunk, plan: RowPlan): Buffer | null {
-  let block: Block = { buffer: Buffer.alloc(4096), length: 5 }
+  let block = new Block(4096, 5)
   if (road === 'binary') {
     BINARY_HEADER.copy(block.buffer, block.length)
     block.length += BINARY_HEADER.length

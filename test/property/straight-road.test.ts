@@ -4,7 +4,7 @@ import { CsvPlan, encodeCsvRows } from '../../src/copy/binary/csv-rows.ts'
 import { encodeBinaryRows } from '../../src/copy/binary/rows.ts'
 import { growBlock } from '../../src/copy/block-pool.ts'
 import { Kind } from '../../src/copy/kinds.ts'
-import { type Block, RowCursor, RowPlan } from '../../src/copy/rows.ts'
+import { Block, RowCursor, RowPlan } from '../../src/copy/rows.ts'
 import { type CsvDialect, defaultDialect, type LineEnd } from '../../src/source/csv/dialect.ts'
 import { fastEngine } from '../../src/source/csv/fast-engine.ts'
 import { typeCases } from '../helpers/field-texts.ts'
@@ -21,7 +21,7 @@ interface Encoded {
 function inBlocks(cursor: RowCursor, size: number, encode: (block: Block) => void): Encoded {
   const pieces: Buffer[] = []
   do {
-    let block: Block = { buffer: Buffer.alloc(size, 0xee), length: HEAD }
+    let block = new Block(size, HEAD)
     encode(block)
     while (cursor.stop === 'full' && block.length === HEAD) {
       block = growBlock(block)

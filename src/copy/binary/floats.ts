@@ -1,4 +1,5 @@
-import { NOT_CANONICAL, putInt32 } from './integers.ts'
+import type { Block } from '../rows.ts'
+import { NOT_CANONICAL } from './integers.ts'
 
 const POWERS = Float64Array.from({ length: 23 }, (_, i) => Number(`1e${String(i)}`))
 const double = new Float64Array(1)
@@ -13,13 +14,13 @@ export function encodeFloat8(
   bytes: Buffer,
   from: number,
   to: number,
-  out: Uint8Array,
+  out: Block,
   at: number,
 ): number {
   if (!parseDouble(bytes, from, to)) return NOT_CANONICAL
-  putInt32(out, at, 8)
-  putInt32(out, at + 4, halves[1 - LOW]!)
-  putInt32(out, at + 8, halves[LOW]!)
+  out.view.setInt32(at, 8)
+  out.view.setInt32(at + 4, halves[1 - LOW]!)
+  out.view.setInt32(at + 8, halves[LOW]!)
   return at + 12
 }
 
@@ -33,7 +34,7 @@ export function encodeFloat4(
   bytes: Buffer,
   from: number,
   to: number,
-  out: Uint8Array,
+  out: Block,
   at: number,
 ): number {
   if (!parseDouble(bytes, from, to)) return NOT_CANONICAL
@@ -44,8 +45,8 @@ export function encodeFloat4(
     return NOT_CANONICAL
   }
   single[0] = value
-  putInt32(out, at, 4)
-  putInt32(out, at + 4, singleBits[0]!)
+  out.view.setInt32(at, 4)
+  out.view.setInt32(at + 4, singleBits[0]!)
   return at + 8
 }
 

@@ -1,4 +1,5 @@
-import { NOT_CANONICAL, putInt32 } from './integers.ts'
+import type { Block } from '../rows.ts'
+import { NOT_CANONICAL } from './integers.ts'
 
 /** PostgreSQL keeps at most this many digits behind the point (NUMERIC_DSCALE_MAX), and far more before it. */
 const MOST_DIGITS = 16000
@@ -13,7 +14,7 @@ export function encodeNumeric(
   bytes: Uint8Array,
   from: number,
   to: number,
-  out: Uint8Array,
+  out: Block,
   at: number,
 ): number {
   const negative = bytes[from] === 45
@@ -49,7 +50,7 @@ export function encodeNumeric(
 
 /** Writes a numeric of at most 8 digits before the point, `whole`, and `scale` (at most 4) behind it, `fraction`. */
 export function putShortNumeric(
-  out: Uint8Array,
+  out: Block,
   at: number,
   negative: boolean,
   whole: number,
@@ -85,7 +86,7 @@ function encodeLong(
   point: number,
   to: number,
   negative: boolean,
-  out: Uint8Array,
+  out: Block,
   at: number,
 ): number {
   const scale = point < to ? to - point - 1 : 0
@@ -131,27 +132,20 @@ function groupAt(bytes: Uint8Array, i: number, size: number, width: number): num
   return value
 }
 
-function putGroup(out: Uint8Array, at: number, group: number): number {
-  out[at] = group >> 8
-  out[at + 1] = group
+function putGroup(out: Block, at: number, group: number): number {
+  out.view.setInt16(at, group)
   return at + 2
 }
 
 function putHead(
-  out: Uint8Array,
+  out: Block,
   at: number,
   groups: number,
   weight: number,
   negative: boolean,
   scale: number,
 ): void {
-  putInt32(out, at, 8 + groups * 2)
-  out[at + 4] = groups >> 8
-  out[at + 5] = groups
-  out[at + 6] = weight >> 8
-  out[at + 7] = weight
-  out[at + 8] = negative && groups !== 0 ? 0x40 : 0
-  out[at + 9] = 0
-  out[at + 10] = scale >> 8
-  out[at + 11] = scale
+  out.view.setInt32(at, 8 + groups * 2)
+  out.view.setInt32(at + 4, (groups << 16) | (weight & 0xffff))
+  out.view.setInt32(at + 8, (negative && groups !== 0 ? 0x40000000 : 0) | scale)
 }

@@ -1,4 +1,5 @@
-import { NOT_CANONICAL, putInt32, putInt64Field } from './integers.ts'
+import type { Block } from '../rows.ts'
+import { NOT_CANONICAL, putInt64Field } from './integers.ts'
 
 /**
  * Dates and times in ISO 8601, the one form that every DateStyle reads alike.
@@ -13,29 +14,17 @@ const MONTH_DAYS = Uint8Array.of(0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 
 let micros = 0
 
 /** `YYYY-MM-DD` */
-export function encodeDate(
-  bytes: Uint8Array,
-  from: number,
-  to: number,
-  out: Uint8Array,
-  at: number,
-) {
+export function encodeDate(bytes: Uint8Array, from: number, to: number, out: Block, at: number) {
   if (to - from !== 10) return NOT_CANONICAL
   const days = daysAt(bytes, from)
   if (days === NONE) return NOT_CANONICAL
-  putInt32(out, at, 4)
-  putInt32(out, at + 4, days)
+  out.view.setInt32(at, 4)
+  out.view.setInt32(at + 4, days)
   return at + 8
 }
 
 /** `HH:MM:SS`, with up to six decimals */
-export function encodeTime(
-  bytes: Uint8Array,
-  from: number,
-  to: number,
-  out: Uint8Array,
-  at: number,
-) {
+export function encodeTime(bytes: Uint8Array, from: number, to: number, out: Block, at: number) {
   const seconds = secondsAt(bytes, from, to)
   if (seconds === NONE) return NOT_CANONICAL
   return putMicros(out, at, seconds)
@@ -46,7 +35,7 @@ export function encodeTimestamp(
   bytes: Uint8Array,
   from: number,
   to: number,
-  out: Uint8Array,
+  out: Block,
   at: number,
 ): number {
   const days = to - from < 10 ? NONE : daysAt(bytes, from)
@@ -64,7 +53,7 @@ export function encodeTimestamptz(
   bytes: Uint8Array,
   from: number,
   to: number,
-  out: Uint8Array,
+  out: Block,
   at: number,
 ): number {
   if (to - from < 20 || !isSeparator(bytes[from + 10]!)) return NOT_CANONICAL
@@ -161,7 +150,7 @@ function offsetSeconds(bytes: Uint8Array, from: number, to: number): number {
 }
 
 /** Writes seconds and `micros` as one 64-bit count of microseconds. */
-function putMicros(out: Uint8Array, at: number, seconds: number): number {
+function putMicros(out: Block, at: number, seconds: number): number {
   if (seconds > -9e9 && seconds < 9e9) {
     const total = seconds * 1e6 + micros
     return putInt64Field(out, at, Math.floor(total / TWO_32), total >>> 0)

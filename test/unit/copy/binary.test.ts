@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { encodeFloat4, encodeFloat8 } from '../../../src/copy/binary/floats.ts'
+import { Block } from '../../../src/copy/rows.ts'
 import {
   encodeBool,
   encodeInt2,
@@ -23,14 +24,15 @@ import {
   encodeTimestamptz,
 } from '../../../src/copy/binary/times.ts'
 
-type Encoder = (bytes: Buffer, from: number, to: number, out: Uint8Array, at: number) => number
+type Encoder = (bytes: Buffer, from: number, to: number, out: Block, at: number) => number
 
 /** The field as hex, its length apart; null when the text is not canonical. The text stands amid others. */
 function field(encode: Encoder, text: string): string | null {
   const value = Buffer.from(text)
   const bytes = Buffer.concat([Buffer.from('9-1.'), value, Buffer.from('0:5')])
-  const out = Buffer.alloc(value.length * 2 + 64, 0xee)
-  const end = encode(bytes, 4, 4 + value.length, out, 8)
+  const block = new Block(value.length * 2 + 64, 8)
+  const out = block.buffer.fill(0xee)
+  const end = encode(bytes, 4, 4 + value.length, block, 8)
   expect(out.toString('hex', 0, 8)).toBe('ee'.repeat(8))
   if (end === NOT_CANONICAL) return null
   const room = 8 + value.length * 2 + 20
