@@ -3,6 +3,8 @@ import { NOT_CANONICAL } from './integers.ts'
 
 /** PostgreSQL keeps at most this many digits behind the point (NUMERIC_DSCALE_MAX), and far more before it. */
 const MOST_DIGITS = 16000
+/** What makes a group of so many digits behind the point. */
+const TO_GROUP = Int32Array.of(0, 1000, 100, 10, 1)
 
 /**
  * Encodes plain decimal text as numeric: sign, base-10,000 digits, and the scale as written.
@@ -57,10 +59,8 @@ export function putShortNumeric(
   fraction: number,
   scale: number,
 ): number {
-  if (scale === 2) fraction *= 100
-  else if (scale === 1) fraction *= 1000
-  else if (scale === 3) fraction *= 10
-
+  // Few branches: one that is met late has the row loop optimized anew.
+  fraction = Math.imul(fraction, TO_GROUP[scale]!)
   const high = (whole / 10000) | 0
   const low = whole - high * 10000
   let end = at + 12
@@ -68,13 +68,12 @@ export function putShortNumeric(
   if (high !== 0) {
     weight = 1
     end = putGroup(out, end, high)
-    if (low !== 0 || fraction !== 0) end = putGroup(out, end, low)
-  } else if (low !== 0) {
-    end = putGroup(out, end, low)
-  } else if (fraction !== 0) {
-    weight = -1
   }
-  if (fraction !== 0) end = putGroup(out, end, fraction)
+  if ((high === 0 ? low : low | fraction) !== 0) end = putGroup(out, end, low)
+  if (fraction !== 0) {
+    if (end === at + 12) weight = -1
+    end = putGroup(out, end, fraction)
+  }
   putHead(out, at, (end - at - 12) >> 1, weight, negative, scale)
   return end
 }
