@@ -53,7 +53,7 @@ interface Prepared extends EncodedChunk {
 export async function runLane(lane: Lane, first: LoadPlan): Promise<void> {
   const pending: RangeBytes[] = []
   let plan = first
-  let client = await connect(plan.connection)
+  let client = await connectLane(plan)
   try {
     for (;;) {
       const end = await runSession(client, lane, plan, pending)
@@ -174,12 +174,23 @@ async function settle(
   }
 }
 
+/**
+ * Opens a lane's connection, whose commits do not wait for the disk: 4 ms a chunk, 3 % of a load over one lane.
+ *
+ * Why: rows and claim of a chunk are kept or lost together when the server crashes, so a later run still loads each row
+ *      once; and the run's last commit waits for the disk, which then has everything before it too.
+ *      https://www.postgresql.org/docs/current/wal-async-commit.html
+ */
+function connectLane(plan: LoadPlan): Promise<Client> {
+  return connect(plan.connection, 'set synchronous_commit = off')
+}
+
 /** Connects again, with pauses that grow. */
 async function reconnect(plan: LoadPlan): Promise<Client> {
   const deadline = Date.now() + RETRY_FOR_MS
   for (let pause = 50; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
     try {
-      return await connect(plan.connection)
+      return await connectLane(plan)
     } catch (error) {
       const again = error instanceof TargetError && error.retryable
       if (!again || Date.now() + pause > deadline) throw error

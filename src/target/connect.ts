@@ -12,11 +12,11 @@ export interface ConnectionTarget {
 const CONNECT_TIMEOUT_MS = 10_000
 
 /**
- * Opens a connection for loading.
+ * Opens a connection for loading, with settings of its own in `session`.
  *
  * Errors: TARGET_UNREACHABLE, TARGET_REFUSED (no such database, wrong password).
  */
-export async function connect(target: ConnectionTarget): Promise<Client> {
+export async function connect(target: ConnectionTarget, session = ''): Promise<Client> {
   const client = new Client({
     connectionString: target.url,
     application_name: target.applicationName,
@@ -28,7 +28,7 @@ export async function connect(target: ConnectionTarget): Promise<Client> {
   client.on('error', () => undefined)
   try {
     await client.connect()
-    await client.query(SESSION)
+    await client.query(`${SESSION}; ${session}`)
     return client
   } catch (error) {
     await client.end().catch(() => undefined)
