@@ -69,8 +69,6 @@ export function encodeCsvRows(
   const rowEnd = crlf ? 13 : terminator
   const delimiters = delimiter * 0x01010101
   const quotes = quote * 0x01010101
-  const ends = new Uint8Array(256)
-  ends[delimiter] = ends[terminator] = ends[quote] = ends[13] = 1
   let at = block.length
   let i = cursor.byte
   let row = cursor.row
@@ -83,41 +81,32 @@ export function encodeCsvRows(
     at += 2
     for (let f = 0; f <= last; f++) {
       const kind = kinds[f]!
+      const end = f < last ? delimiter : rowEnd
       const start = i
       let x = input.getUint8(i)
       next = LEFT
-      if (at > limit) {
-        next = NO_ROOM
-        break
-      }
-      if (x === quote) {
-        next = encodeQuoted(cursor, kind, bytes, i, quote, block, at)
-        i = cursor.byte
-      } else if (kind === TEXT) {
-        // Four bytes at a time: marked are delimiters, quotes and what is below a space, such as a line end.
-        let p = at + 4
-        while (i <= words && p <= limit) {
-          const word = input.getInt32(i, true)
-          const d = word ^ delimiters
-          const q = word ^ quotes
-          const marks =
-            (((word - 0x20202020) & ~word) | ((d - 0x01010101) & ~d) | ((q - 0x01010101) & ~q)) &
-            0x80808080
-          const count = marks === 0 ? 4 : (31 - Math.clz32(marks & -marks)) >> 3
-          out.setInt32(p, word, true)
-          p += count
-          i += count
-          if (marks !== 0) break
-        }
-        if (ends[input.getUint8(i)] !== 0 && p <= limit && (i !== start || !emptyIsNull)) {
-          out.setInt32(at, i - start)
-          next = p
-        } else {
-          next = encodeOther(cursor, kind, bytes, start, ends, emptyIsNull, block, at)
-          i = cursor.byte
-        }
-      } else {
-        if (kind === INT4 || kind === INT8) {
+      if (x !== quote && at <= limit) {
+        if (kind === TEXT) {
+          // Four bytes at a time: marked are delimiters, quotes and what is below a space, such as a line end.
+          let p = at + 4
+          while (i <= words && p <= limit) {
+            const word = input.getInt32(i, true)
+            const d = word ^ delimiters
+            const q = word ^ quotes
+            const marks =
+              (((word - 0x20202020) & ~word) | ((d - 0x01010101) & ~d) | ((q - 0x01010101) & ~q)) &
+              0x80808080
+            const count = marks === 0 ? 4 : (31 - Math.clz32(marks & -marks)) >> 3
+            out.setInt32(p, word, true)
+            p += count
+            i += count
+            if (marks !== 0) break
+          }
+          if (p <= limit && (i !== start || !emptyIsNull)) {
+            out.setInt32(at, i - start)
+            next = p
+          }
+        } else if (kind === INT4 || kind === INT8) {
           let value = 0
           while (x >= 48 && x <= 57) {
             value = (value * 10 + (x - 48)) | 0 // wraps beyond 9 digits; not used then
@@ -153,35 +142,38 @@ export function encodeCsvRows(
             scale = i - point
           }
           if (digits <= 8 && scale <= 4 && digits + scale > 0) {
-            next = putShortNumeric(block, at, negative, whole, fraction, scale)
+            next = putShortNumeric(out, at, negative, whole, fraction, scale)
           }
         } else if (kind === DATE && i + 10 < length) {
           const days = daysAt(bytes, i)
           if (days !== NO_DAY) {
             i += 10
-            x = input.getUint8(i)
             out.setInt32(at, 4)
             out.setInt32(at + 4, days)
             next = at + 8
           }
         }
-        if (next === LEFT || ends[x] === 0) {
-          next = encodeOther(cursor, kind, bytes, start, ends, emptyIsNull, block, at)
-          i = cursor.byte
+        if (next >= 0 && input.getUint8(i) === end) {
+          at = next
+          i++
+          continue
         }
       }
-      x = i < length ? input.getUint8(i) : 0
-      if (next < 0 || x !== (f < last ? delimiter : rowEnd)) {
-        if (next !== NO_ROOM) next = LEFT
+
+      next =
+        x === quote && i === start
+          ? encodeQuoted(cursor, kind, bytes, start, quote, block, at)
+          : encodeOther(cursor, kind, bytes, start, structure, block, at)
+      i = cursor.byte
+      if (next < 0) break
+      if (i >= length || input.getUint8(i) !== end) {
+        next = LEFT
         break
       }
       at = next
       i++
     }
-    if (crlf && next >= 0) {
-      if (i >= length || input.getUint8(i) !== 10) next = LEFT
-      i++
-    }
+    if (crlf && next >= 0 && (i >= length || input.getUint8(i++) !== 10)) next = LEFT
     if (next < 0) break
     row++
     rowByte = i
@@ -224,17 +216,18 @@ function encodeOther(
   kind: number,
   bytes: Buffer,
   from: number,
-  ends: Uint8Array,
-  emptyIsNull: boolean,
+  structure: Structure,
   block: Block,
   at: number,
 ): number {
+  const { delimiter, quote, terminator, emptyIsNull } = structure
   let i = from
-  while (ends[bytes[i]!] === 0) i++
+  let x = bytes[i]!
+  while (x !== delimiter && x !== terminator && x !== quote && x !== 13) x = bytes[++i]!
   cursor.byte = i
   if (kind === LEFT_OUT) return at
-  if (i === from && emptyIsNull) return putNull(block, at)
   if (at + (i - from) * 2 > block.buffer.length - FIELD_ROOM) return NO_ROOM
+  if (i === from && emptyIsNull) return putNull(block, at)
   return encodeField(kind, bytes, from, i, block, at)
 }
 

@@ -47,12 +47,12 @@ export function encodeNumeric(
     if (digit < 0 || digit > 9) return NOT_CANONICAL
     fraction = (fraction * 10 + digit) | 0
   }
-  return putShortNumeric(out, at, negative, whole, fraction, scale)
+  return putShortNumeric(out.view, at, negative, whole, fraction, scale)
 }
 
 /** Writes a numeric of at most 8 digits before the point, `whole`, and `scale` (at most 4) behind it, `fraction`. */
 export function putShortNumeric(
-  out: Block,
+  out: DataView,
   at: number,
   negative: boolean,
   whole: number,
@@ -101,7 +101,7 @@ function encodeLong(
   let size = wholeDigits - (wholeGroups - 1) * 4
   for (let i = first; i < point; i += size, size = 4) {
     const group = groupAt(bytes, i, size, size)
-    end = putGroup(out, end, group)
+    end = putGroup(out.view, end, group)
     if (group !== 0) lastNonZero = end
   }
   for (let i = point + 1; i < to; i += 4) {
@@ -111,12 +111,12 @@ function encodeLong(
       weight--
       continue
     }
-    end = putGroup(out, end, group)
+    end = putGroup(out.view, end, group)
     if (group !== 0) lastNonZero = end
   }
   end = lastNonZero
   const groups = (end - at - 12) >> 1
-  putHead(out, at, groups, groups === 0 ? 0 : weight, negative, scale)
+  putHead(out.view, at, groups, groups === 0 ? 0 : weight, negative, scale)
   return end
 }
 
@@ -131,20 +131,20 @@ function groupAt(bytes: Uint8Array, i: number, size: number, width: number): num
   return value
 }
 
-function putGroup(out: Block, at: number, group: number): number {
-  out.view.setInt16(at, group)
+function putGroup(out: DataView, at: number, group: number): number {
+  out.setInt16(at, group)
   return at + 2
 }
 
 function putHead(
-  out: Block,
+  out: DataView,
   at: number,
   groups: number,
   weight: number,
   negative: boolean,
   scale: number,
 ): void {
-  out.view.setInt32(at, 8 + groups * 2)
-  out.view.setInt32(at + 4, (groups << 16) | (weight & 0xffff))
-  out.view.setInt32(at + 8, (negative && groups !== 0 ? 0x40000000 : 0) | scale)
+  out.setInt32(at, 8 + groups * 2)
+  out.setInt32(at + 4, (groups << 16) | (weight & 0xffff))
+  out.setInt32(at + 8, (negative && groups !== 0 ? 0x40000000 : 0) | scale)
 }
