@@ -65,7 +65,7 @@ export class RowCursor {
 /** Bytes to be sent, filled from `length` on. */
 export class Block {
   readonly buffer: Buffer
-  /** The same bytes: a number goes in with one store instead of four, 5 % of the row loop. */
+  /** The same bytes: a number goes in with one store instead of four, a tenth of the loop over an index. */
   readonly view: DataView
   length: number
   constructor(bytes: number, length: number) {

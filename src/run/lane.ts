@@ -175,7 +175,7 @@ async function settle(
 }
 
 /**
- * Opens a lane's connection, whose commits do not wait for the disk: 4 ms a chunk, 3 % of a load over one lane.
+ * Opens a lane's connection, whose commits do not wait for the disk: some 4 ms for a chunk of 150 ms.
  *
  * Why: rows and claim of a chunk are kept or lost together when the server crashes, so a later run still loads each row
  *      once; and the run's last commit waits for the disk, which then has everything before it too.

@@ -13,7 +13,7 @@ import {
 } from './strings.ts'
 import { encodeDate, encodeTime, encodeTimestamp, encodeTimestamptz } from './times.ts'
 
-// Of the module's own: an imported constant is looked up for each comparison, a tenth of a row loop's time.
+// Of the module's own: an imported constant is looked up for each comparison.
 const {
   text: TEXT,
   int4: INT4,

@@ -18,7 +18,7 @@ import { encodeDate, encodeTime, encodeTimestamp, encodeTimestamptz } from './ti
 export const BINARY_HEADER = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1')
 export const BINARY_TRAILER = Buffer.from([0xff, 0xff])
 
-// Of the module's own: an imported constant is looked up for each comparison, a tenth of a row loop's time.
+// Of the module's own: an imported constant is looked up for each comparison, 4 % of this loop's time.
 const {
   text: TEXT,
   int4: INT4,
