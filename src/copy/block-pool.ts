@@ -49,13 +49,13 @@ export class BlockPool {
   #create(): Block | null {
     if (this.#created === this.#limit) return null
     this.#created++
-    return new Block(BLOCK_BYTES, HEAD)
+    return new Block(Buffer.allocUnsafeSlow(BLOCK_BYTES), HEAD)
   }
 }
 
 /** A larger block with the same bytes, for a row that does not fit into an empty one. */
 export function growBlock(block: Block): Block {
-  const larger = new Block(block.buffer.length * 2, block.length)
+  const larger = new Block(Buffer.allocUnsafeSlow(block.buffer.length * 2), block.length)
   block.buffer.copy(larger.buffer, 0, 0, block.length)
   return larger
 }

@@ -1,6 +1,5 @@
 import type { Chunk } from '../chunk/chunk.ts'
-import type { Structure } from '../source/csv/index-clean.ts'
-import { type CsvPlan, encodeCsvRows } from './binary/csv-rows.ts'
+import type { CsvRowEncoder } from './binary/csv-rows.ts'
 import { BINARY_HEADER, BINARY_TRAILER, encodeBinaryRows } from './binary/rows.ts'
 import { type BlockPool, growBlock, isEmpty } from './block-pool.ts'
 import { Kind } from './kinds.ts'
@@ -22,11 +21,7 @@ export interface CopyPart {
 /** The rows of a range, for the encoder. */
 export interface RangeRows {
   /** CSV bytes that rows can be read from without an index, as far as they go; null when an index is needed. */
-  readonly straight: {
-    readonly bytes: Buffer
-    readonly structure: Structure
-    readonly plan: CsvPlan
-  } | null
+  readonly straight: { readonly bytes: Buffer; readonly encoder: CsvRowEncoder } | null
   /** Indexes what is left from a byte on, before which there are so many rows. */
   index(byte: number, row: number): Chunk
 }
@@ -58,8 +53,8 @@ export async function* encodeChunk(
   }
   if (!plan.kinds.includes(Kind.server)) {
     if (straight !== null) {
-      const { bytes, structure, plan: csvPlan } = straight
-      binary.push((block) => encodeCsvRows(cursor, bytes, structure, csvPlan, block))
+      const { bytes, encoder } = straight
+      binary.push((block) => encoder.encode(cursor, bytes, block))
     }
     binary.push((block) => {
       index()

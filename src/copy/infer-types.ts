@@ -85,7 +85,7 @@ export function inferTypes(chunk: Chunk): InferredColumn[] {
   return columns
 }
 
-const scratch = new Block(32, 0)
+const scratch = new Block(Buffer.alloc(32), 0)
 const BOOLEANS = new Set(['t', 'f', 'true', 'false'])
 
 function typeOf(bytes: Buffer, from: number, to: number, likely: InferredType): InferredType {

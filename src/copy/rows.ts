@@ -68,9 +68,9 @@ export class Block {
   /** The same bytes: a number goes in with one store instead of four, a tenth of the loop over an index. */
   readonly view: DataView
   length: number
-  constructor(bytes: number, length: number) {
-    this.buffer = Buffer.allocUnsafeSlow(bytes)
-    this.view = new DataView(this.buffer.buffer)
+  constructor(buffer: Buffer, length: number) {
+    this.buffer = buffer
+    this.view = new DataView(buffer.buffer, buffer.byteOffset, buffer.length)
     this.length = length
   }
 }

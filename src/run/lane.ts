@@ -14,7 +14,7 @@ import { isConnectionLost } from '../target/server-error.ts'
 import { refusedRowError } from './bad-row.ts'
 import type { FromLane, LaneInput, LoadPlan, RangeBytes } from './lane-protocol.ts'
 import { indexRange } from './index-range.ts'
-import { rowsOfRange } from './range-rows.ts'
+import { rowsOfRange, straightEncoder } from './range-rows.ts'
 
 /** Blocks of a lane: 6 MiB that are encoded or under way, enough to keep the server busy over a COMMIT. */
 const BLOCKS = 24
@@ -135,6 +135,7 @@ async function encodeAhead(
 ): Promise<void> {
   const cursor = new RowCursor()
   const rowPlan = new RowPlan(plan.columns)
+  const encoder = straightEncoder(lane.engine, lane.input, rowPlan)
   const again = [...pending]
   let parts: Queue<CopyPart> | null = null
   try {
@@ -142,7 +143,7 @@ async function encodeAhead(
       const source = again.shift() ?? (await lane.ranges.take(stop))
       if (source === undefined) break
       if (!pending.includes(source)) pending.push(source)
-      const { rows, count, checksum } = rowsOfRange(lane.engine, lane.input, source, rowPlan)
+      const { rows, count, checksum } = rowsOfRange(lane.engine, lane.input, source, encoder)
       parts = new Queue<CopyPart>()
       prepared.push({ source, range: source.range, checksum, rows: count, parts })
       for await (const part of encodeChunk(rows, rowPlan, cursor, pool)) parts.push(part)

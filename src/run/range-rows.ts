@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib'
-import { CsvPlan, isInFileOrder } from '../copy/binary/csv-rows.ts'
+import { CsvRowEncoder, isInFileOrder } from '../copy/binary/csv-rows.ts'
 import type { RangeRows } from '../copy/encode-chunk.ts'
 import type { RowPlan } from '../copy/rows.ts'
 import { findBadText } from '../source/csv/check-text.ts'
@@ -14,8 +14,18 @@ export interface CountedRows {
   readonly checksum: number
 }
 
+/** The encoder of the straight road, where engine and plan allow it. */
+export function straightEncoder(
+  engine: CsvEngine,
+  { fieldCount }: LaneInput,
+  plan: RowPlan,
+): CsvRowEncoder | null {
+  if (engine.structure === null || !isInFileOrder(plan)) return null
+  return new CsvRowEncoder(engine.structure, fieldCount, plan)
+}
+
 /**
- * Finds the fastest way to read the rows of a range: without an index where engine and plan allow it.
+ * Finds the fastest way to read the rows of a range: without an index where encoder and bytes allow it.
  *
  * Errors: SOURCE_BAD_ROW for a record that cannot become a row; over the straight road only while it is encoded.
  */
@@ -23,19 +33,16 @@ export function rowsOfRange(
   engine: CsvEngine,
   input: LaneInput,
   source: RangeBytes,
-  plan: RowPlan,
+  encoder: CsvRowEncoder | null,
 ): CountedRows {
   const bytes = Buffer.from(source.buffer, 0, source.length)
   const checksum = crc32(bytes)
-  const { structure } = engine
-  const straight =
-    structure !== null && isInFileOrder(plan) && bytes.at(-1) === 10 && isSoundText(engine, bytes)
-  if (!straight) {
+  if (encoder === null || bytes.at(-1) !== 10 || !isSoundText(engine, bytes)) {
     const chunk = indexRange(engine, input, source)
     return { rows: { straight: null, index: () => chunk }, count: chunk.rowCount, checksum }
   }
   const rows: RangeRows = {
-    straight: { bytes, structure, plan: new CsvPlan(input.fieldCount, plan) },
+    straight: { bytes, encoder },
     index: (byte, row) => indexFrom(engine, input, source, byte, row),
   }
   return { rows, count: source.range.records, checksum }

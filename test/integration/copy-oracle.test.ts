@@ -11,7 +11,7 @@ import { Kind } from '../../src/copy/kinds.ts'
 import { RowCursor, RowPlan } from '../../src/copy/rows.ts'
 import { MillraceError } from '../../src/core/errors.ts'
 import { readStart } from '../../src/run/header.ts'
-import { rowsOfRange } from '../../src/run/range-rows.ts'
+import { rowsOfRange, straightEncoder } from '../../src/run/range-rows.ts'
 import { cut } from '../../src/source/csv/cut.ts'
 import { openInput } from '../../src/source/open.ts'
 import { connect } from '../../src/target/connect.ts'
@@ -78,7 +78,12 @@ async function loadHere(file: OracleFile): Promise<void> {
     const list = names(start.fieldCount).join(', ')
     await client.query('begin')
     for await (const piece of cut(opened, engine, start.data, null, limits, buffers)) {
-      const { rows, count } = rowsOfRange(engine, input, piece, plan)
+      const { rows, count } = rowsOfRange(
+        engine,
+        input,
+        piece,
+        straightEncoder(engine, input, plan),
+      )
       const pool = new BlockPool(1000)
       let copied = 0
       for await (const { format, block, begins, ends } of encodeChunk(rows, plan, cursor, pool)) {

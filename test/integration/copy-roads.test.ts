@@ -97,7 +97,7 @@ function canonicalRows(chunk: Chunk, plan: RowPlan): Chunk {
 
 /** The COPY data of a chunk; null when the encoder stops before its end. */
 function encode(road: Road, chunk: Chunk, plan: RowPlan): Buffer | null {
-  let block = new Block(4096, 5)
+  let block = new Block(Buffer.alloc(4096), 5)
   if (road === 'binary') {
     BINARY_HEADER.copy(block.buffer, block.length)
     block.length += BINARY_HEADER.length

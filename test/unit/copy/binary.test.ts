@@ -30,7 +30,7 @@ type Encoder = (bytes: Buffer, from: number, to: number, out: Block, at: number)
 function field(encode: Encoder, text: string): string | null {
   const value = Buffer.from(text)
   const bytes = Buffer.concat([Buffer.from('9-1.'), value, Buffer.from('0:5')])
-  const block = new Block(value.length * 2 + 64, 8)
+  const block = new Block(Buffer.alloc(value.length * 2 + 64), 8)
   const out = block.buffer.fill(0xee)
   const end = encode(bytes, 4, 4 + value.length, block, 8)
   expect(out.toString('hex', 0, 8)).toBe('ee'.repeat(8))

@@ -4,7 +4,7 @@ import { asMessage, BlockPool } from '../../../src/copy/block-pool.ts'
 import { type CopyPart, encodeChunk } from '../../../src/copy/encode-chunk.ts'
 import { Kind } from '../../../src/copy/kinds.ts'
 import { type CopyColumn, RowCursor, RowPlan } from '../../../src/copy/rows.ts'
-import { rowsOfRange } from '../../../src/run/range-rows.ts'
+import { rowsOfRange, straightEncoder } from '../../../src/run/range-rows.ts'
 import { defaultDialect } from '../../../src/source/csv/dialect.ts'
 import { fastEngine } from '../../../src/source/csv/fast-engine.ts'
 
@@ -31,7 +31,9 @@ async function encode(
   const buffer = new Uint8Array(bytes).buffer
   const plan = new RowPlan(columns)
   const source = { range, buffer, length: bytes.length }
-  const { rows } = rowsOfRange(engine, { source: 'test', dialect, fieldCount }, source, plan)
+  const input = { source: 'test', dialect, fieldCount }
+  const encoder = straightEncoder(engine, input, plan)
+  const { rows } = rowsOfRange(engine, input, source, encoder)
   const parts: CopyPart[][] = []
   const data: Buffer[][] = []
   for await (const part of encodeChunk(rows, plan, new RowCursor(), pool)) {
