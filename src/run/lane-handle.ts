@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads'
-import type { FromLane, LaneInput, ToLane } from './lane-protocol.ts'
+import type { FromLane, ToLane } from './lane-protocol.ts'
 import { unpackError } from './wire-error.ts'
 
 /** The main thread's end of a lane. */
@@ -10,9 +10,8 @@ export class LaneHandle {
   /** Ranges that were handed over and not answered yet. */
   inFlight = 0
 
-  constructor(input: LaneInput, onMessage: (lane: LaneHandle, message: FromLane) => void) {
+  constructor(onMessage: (lane: LaneHandle, message: FromLane) => void) {
     this.#worker = new Worker(new URL('./lane-thread.js', import.meta.url), {
-      workerData: input,
       // Chunks live outside the heap; a small young generation keeps the heap of each lane at a few MB.
       resourceLimits: { maxYoungGenerationSizeMb: 8 },
     })

@@ -7,7 +7,7 @@ import type { CsvDialect } from '../source/csv/dialect.ts'
 import type { ConnectionTarget } from '../target/connect.ts'
 import type { CopyTarget } from '../target/chunk-transaction.ts'
 
-/** What a lane needs to know of the input, from the start. */
+/** What a lane needs to know of the input. */
 export interface LaneInput {
   readonly source: string
   readonly dialect: CsvDialect
@@ -16,7 +16,6 @@ export interface LaneInput {
 
 /** What a lane needs to load: where to, and under which claim. */
 export interface LoadPlan {
-  readonly connection: ConnectionTarget
   readonly target: CopyTarget
   readonly columns: readonly CopyColumn[]
   readonly scope: ClaimScope
@@ -31,8 +30,13 @@ export interface RangeBytes {
   readonly length: number
 }
 
-/** To a lane. After `load` the ranges are loaded, before it their types are inferred. `replan` answers `misfit`. */
+/**
+ * To a lane: `open` first; `connect` before `load`. After `load` the ranges are loaded, before it their types are
+ * inferred. `replan` answers `misfit`.
+ */
 export type ToLane =
+  | { readonly type: 'open'; readonly input: LaneInput }
+  | { readonly type: 'connect'; readonly connection: ConnectionTarget }
   | { readonly type: 'infer'; readonly cut: RangeBytes }
   | { readonly type: 'load'; readonly plan: LoadPlan }
   | { readonly type: 'replan'; readonly plan: LoadPlan | null }

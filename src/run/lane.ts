@@ -1,26 +1,22 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from 'pg'
 import { claimedRows } from '../checkpoint/claims.ts'
 import { BlockPool } from '../copy/block-pool.ts'
 import { type CopyPart, encodeChunk } from '../copy/encode-chunk.ts'
 import { type InferredColumn, inferTypes } from '../copy/infer-types.ts'
 import { RowCursor, RowPlan } from '../copy/rows.ts'
-import { CheckpointError, TargetError, toError } from '../core/errors.ts'
+import { CheckpointError, toError } from '../core/errors.ts'
 import { Queue } from '../core/queue.ts'
 import type { CsvEngine } from '../source/csv/engine.ts'
 import { type EncodedChunk, loadChunk, RefusedRow } from '../target/chunk-transaction.ts'
-import { connect } from '../target/connect.ts'
 import { isConnectionLost } from '../target/server-error.ts'
 import { refusedRowError } from './bad-row.ts'
+import type { LaneConnection } from './lane-connection.ts'
 import type { FromLane, LaneInput, LoadPlan, RangeBytes } from './lane-protocol.ts'
 import { indexRange } from './index-range.ts'
 import { rowsOfRange, straightEncoder } from './range-rows.ts'
 
 /** Blocks of a lane: 6 MiB that are encoded or under way, enough to keep the server busy over a COMMIT. */
 const BLOCKS = 24
-/** A lost connection is tried again for this long. */
-const RETRY_FOR_MS = 60_000
-const LONGEST_PAUSE_MS = 3_200
 
 /** What a lane works with. */
 export interface Lane {
@@ -50,30 +46,24 @@ interface Prepared extends EncodedChunk {
  *         committed are kept, so that after a lost connection each is looked up and, if need be, sent again.
  * Errors: what is wrong with a row, with its place; TARGET_UNREACHABLE when the server does not come back.
  */
-export async function runLane(lane: Lane, first: LoadPlan): Promise<void> {
+export async function runLane(
+  lane: Lane,
+  connection: LaneConnection,
+  first: LoadPlan,
+): Promise<void> {
   const pending: RangeBytes[] = []
   let plan = first
-  let client = await connectLane(plan)
-  try {
-    for (;;) {
-      const end = await runSession(client, lane, plan, pending)
-      if (end.type === 'done') return
-      if (end.type === 'replan') {
-        plan = end.plan
-        continue
-      }
-      await disconnect(client)
-      client = await reconnect(plan)
-      await settle(client, lane, plan, pending)
-    }
-  } finally {
-    await disconnect(client)
+  for (;;) {
+    const end = await runSession(connection, lane, plan, pending)
+    if (end.type === 'done') return
+    if (end.type === 'replan') plan = end.plan
+    else await settle(await connection.reopen(), lane, plan, pending)
   }
 }
 
 /** Loads over one connection, by one plan. */
 async function runSession(
-  client: Client,
+  connection: LaneConnection,
   lane: Lane,
   plan: LoadPlan,
   pending: RangeBytes[],
@@ -83,6 +73,7 @@ async function runSession(
   const stop = new AbortController()
   const encoding = encodeAhead(lane, plan, pending, pool, prepared, stop.signal)
   try {
+    const client = await connection.client
     for await (const chunk of prepared) {
       const began = performance.now()
       const outcome = await loadChunk(client, plan.target, plan.scope, chunk, pool)
@@ -173,34 +164,4 @@ async function settle(
       buffer,
     ])
   }
-}
-
-/**
- * Opens a lane's connection, whose commits do not wait for the disk: some 4 ms for a chunk of 150 ms.
- *
- * Why: rows and claim of a chunk are kept or lost together when the server crashes, so a later run still loads each row
- *      once; and the run's last commit waits for the disk, which then has everything before it too.
- *      https://www.postgresql.org/docs/current/wal-async-commit.html
- */
-function connectLane(plan: LoadPlan): Promise<Client> {
-  return connect(plan.connection, 'set synchronous_commit = off')
-}
-
-/** Connects again, with pauses that grow. */
-async function reconnect(plan: LoadPlan): Promise<Client> {
-  const deadline = Date.now() + RETRY_FOR_MS
-  for (let pause = 50; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
-    try {
-      return await connectLane(plan)
-    } catch (error) {
-      const again = error instanceof TargetError && error.retryable
-      if (!again || Date.now() + pause > deadline) throw error
-    }
-    await sleep(pause * (0.5 + Math.random()))
-  }
-}
-
-async function disconnect(client: Client): Promise<void> {
-  // A connection that is lost already has nothing to say about its end.
-  await client.end().catch(() => undefined)
 }

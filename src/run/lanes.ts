@@ -6,6 +6,7 @@ import { toError } from '../core/errors.ts'
 import type { Logger } from '../core/log.ts'
 import type { Cut } from '../source/csv/cut.ts'
 import { aborted } from './abort.ts'
+import type { ConnectionTarget } from '../target/connect.ts'
 import type { BufferPool } from './buffer-pool.ts'
 import { LaneHandle } from './lane-handle.ts'
 import type { FromLane, LaneInput, LoadPlan } from './lane-protocol.ts'
@@ -33,7 +34,8 @@ export type OnMisfit = (
  * The lanes of a run. Ranges are handed to whichever lane has room; that the hand-out waits for room is the
  * backpressure on the reader.
  *
- * Life: `infer` any number of times, then `load` once; `close` ends the threads on every path.
+ * Life: threads start at once; `open` tells them of the input, `connect` of the server, each as soon as it is known;
+ *       `infer` any number of times, then `load` once; `close` ends the threads on every path.
  */
 export class Lanes {
   readonly #lanes: LaneHandle[]
@@ -45,11 +47,11 @@ export class Lanes {
   #inferred: readonly InferredColumn[] = []
   #failure: Error | null = null
 
-  constructor(count: number, input: LaneInput, buffers: BufferPool, log: Logger) {
+  constructor(count: number, buffers: BufferPool, log: Logger) {
     this.#buffers = buffers
     this.#log = log
     this.#lanes = Array.from({ length: count }, () => {
-      const lane = new LaneHandle(input, (from, message) => this.#receive(from, message))
+      const lane = new LaneHandle((from, message) => this.#receive(from, message))
       lane.ended.catch((error: unknown) => {
         this.#failure ??= toError(error)
         this.#buffers.close()
@@ -57,6 +59,15 @@ export class Lanes {
       })
       return lane
     })
+  }
+
+  open(input: LaneInput): void {
+    for (const lane of this.#lanes) lane.post({ type: 'open', input })
+  }
+
+  /** Has the lanes open their connections; `load` is told of a failure. */
+  connect(connection: ConnectionTarget): void {
+    for (const lane of this.#lanes) lane.post({ type: 'connect', connection })
   }
 
   /** Infers the columns' types over the given ranges. */

@@ -9,7 +9,7 @@ import type { ByteSource } from '../source/bytes/byte-source.ts'
 import { openInput } from '../source/open.ts'
 import type { CutLimits } from '../source/csv/cut.ts'
 import { findTable } from '../target/catalog.ts'
-import { breakConnection, connect, type ConnectionTarget } from '../target/connect.ts'
+import { breakConnection, connect } from '../target/connect.ts'
 import { wrapServerError } from '../target/server-error.ts'
 import { BufferPool } from './buffer-pool.ts'
 import { aborted, afterAbort } from './abort.ts'
@@ -49,16 +49,21 @@ export async function load(options: LoadOptions): Promise<Summary> {
   // A stream that gives nothing would be waited for: closing it ends the wait.
   const closeStream = (): void => void (opened.size === null && opened.close())
   settings.signal.addEventListener('abort', closeStream)
+  const buffers = new BufferPool(settings.chunkSize, settings.lanes * RANGES_PER_LANE + 2)
+  // Their threads take as long to start as all that is done before they are needed.
+  const lanes = new Lanes(settings.lanes, buffers, settings.log)
   try {
     const start = await readStart(opened, options.dialect ?? {}, settings.maxRecord)
     const named = options.columns === undefined ? start : withNames(start, options.columns)
-    settings.log.debug({ dialect: named.dialect, reasons: named.reasons }, 'dialect')
-    return await loadWithLanes(options, settings, named)
+    const { source, dialect, reasons, fieldCount } = named
+    settings.log.debug({ dialect, reasons }, 'dialect')
+    lanes.open({ source: source.name, dialect, fieldCount })
+    return await loadFrom(options, settings, named, lanes, buffers)
   } catch (error) {
     throw settings.signal.aborted && !(error instanceof AbortedError) ? aborted(error) : error
   } finally {
     settings.signal.removeEventListener('abort', closeStream)
-    await opened.close()
+    await Promise.all([lanes.close(), opened.close()])
   }
 }
 
@@ -93,26 +98,6 @@ function withNames(start: CsvStart, names: readonly string[]): CsvStart {
   })
 }
 
-/** Starts the lanes' threads at once: that takes about as long as preparing the run does. */
-async function loadWithLanes(
-  options: LoadOptions,
-  settings: Settings,
-  start: CsvStart,
-): Promise<Summary> {
-  const buffers = new BufferPool(settings.chunkSize, settings.lanes * RANGES_PER_LANE + 2)
-  const input = {
-    source: start.source.name,
-    dialect: start.dialect,
-    fieldCount: start.fieldCount,
-  }
-  const lanes = new Lanes(settings.lanes, input, buffers, settings.log)
-  try {
-    return await loadFrom(options, settings, start, lanes, buffers)
-  } finally {
-    await lanes.close()
-  }
-}
-
 async function loadFrom(
   options: LoadOptions,
   settings: Settings,
@@ -134,6 +119,7 @@ async function loadFrom(
     const name = await resolveTable(client, where)
     const key = options.job ?? defaultJob(start.source, `${name.schema}.${name.table}`)
     const job = await holdJob(client, stateSchema, key, VERSION)
+    lanes.connect({ ...connection, applicationName: laneName(job.run) })
     // Looked up under the job: another run of it may just have created the table.
     const table = await findTable(client, name)
     keeper = new JobKeeper(client, connection, stateSchema, job, log)
@@ -143,7 +129,7 @@ async function loadFrom(
     const limits = limitsOf(settings, start)
     const subject = { client, settings, start, job, name, table, types }
     const request = { ...subject, limits, lanes, buffers, onInferred }
-    return await loadHeld(request, connection, keeper, tally, options.onProgress)
+    return await loadHeld(request, keeper, tally, options.onProgress)
   } catch (error) {
     throw wrapServerError(error)
   } finally {
@@ -156,7 +142,6 @@ async function loadFrom(
 /** Loads a held job, and notes what came of it. */
 async function loadHeld(
   request: JobRequest,
-  connection: ConnectionTarget,
   keeper: JobKeeper,
   tally: Tally,
   onProgress: LoadOptions['onProgress'],
@@ -165,7 +150,7 @@ async function loadHeld(
   const { stateSchema, signal, log } = settings
   const ticker = onProgress && new ProgressTicker(() => tally.progress(), onProgress)
   try {
-    const status = await runJob(request, connection, keeper, tally)
+    const status = await runJob(request, keeper, tally)
     await keeper.use((client) => endRun(client, stateSchema, job.run, status, null))
     return tally.summary(status, start.source.name)
   } catch (thrown) {
@@ -186,7 +171,6 @@ async function loadHeld(
 /** Prepares a held job and loads what remains of it. */
 async function runJob(
   request: JobRequest,
-  connection: ConnectionTarget,
   keeper: JobKeeper,
   tally: Tally,
 ): Promise<'complete' | 'already-complete'> {
@@ -209,8 +193,7 @@ async function runJob(
   }
   const target = { table: { schema: table.schema, table: table.table }, columns: mapping.names }
   const widening = prepared.ownTable && source.size === null
-  const lane = { ...connection, applicationName: laneName(job.run) }
-  let plan: LoadPlan = { connection: lane, target, columns: mapping.columns, scope, widening }
+  let plan: LoadPlan = { target, columns: mapping.columns, scope, widening }
   let current = table
   const onMisfit: OnMisfit = (epoch, columns) =>
     keeper.use(async (client) => {

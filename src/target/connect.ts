@@ -44,8 +44,9 @@ export function breakConnection(client: Client): void {
 
 /**
  * The server notices within a minute when this end is gone without a word, and gives the job free; a load takes as
- * long as it takes.
+ * long as it takes, and a lane's connection waits while types are inferred.
  */
 const SESSION = `
   set tcp_keepalives_idle = 30; set tcp_keepalives_interval = 10; set tcp_keepalives_count = 3;
-  set statement_timeout = 0; set idle_in_transaction_session_timeout = 0; set client_min_messages = warning`
+  set statement_timeout = 0; set idle_in_transaction_session_timeout = 0; set idle_session_timeout = 0;
+  set client_min_messages = warning`
