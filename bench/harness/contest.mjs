@@ -29,7 +29,8 @@ import { ratioByRound, spread } from './stats.mjs'
  */
 
 /**
- * Runs the contenders in turn, round after round, so that a slow minute of the machine hits them all.
+ * Runs the contenders in turn, round after round, so that a slow minute of the machine hits them all; each round
+ * begins with another one, so that none has always the same before it.
  *
  * Errors: rejects when a contender fails or leaves another table than the server's own CSV reader does.
  * @param {Bench} bench
@@ -44,7 +45,9 @@ export async function contest(bench, entries, rounds = bench.runs) {
   }
   const results = entries.map(({ contender, data }) => emptyResult(contender.name, data))
   for (let round = 1; round <= rounds; round++) {
-    for (const [index, { contender, data }] of entries.entries()) {
+    for (let turn = 0; turn < entries.length; turn++) {
+      const index = (round - 1 + turn) % entries.length
+      const { contender, data } = /** @type {Entry} */ (entries[index])
       const { seconds, peakRssBytes } = await measure(bench, contender, data)
       const result = /** @type {Result} */ (results[index])
       result.seconds.push(seconds)

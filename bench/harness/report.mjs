@@ -21,7 +21,7 @@ export const caveats = [
   'Tables have no index, no constraint and no trigger; autovacuum is off on them. With indexes the server is the limit, and every loader comes closer to every other.',
   'The data is made by a seeded generator. Other columns give other figures.',
   'The files are in the page cache: the disk is measured when the server writes, not when a loader reads.',
-  'Trust ratios more than seconds: contenders run in turn (A B C A B C ...), and ratios compare runs of the same round.',
+  'Trust ratios more than seconds: contenders run in turn (A B C, B C A, ...), and ratios compare runs of the same round.',
 ]
 
 export const method = [

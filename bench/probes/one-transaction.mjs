@@ -3,8 +3,9 @@ import { isMainThread } from 'node:worker_threads'
 import pg from 'pg'
 
 /**
- * Preloaded into the loader (`NODE_OPTIONS=--import=...`), this has each lane load all of its chunks in one transaction
- * and claim none of them. Everything else is the same code, so the difference in time is what the checkpoint costs.
+ * Preloaded into the loader (`NODE_OPTIONS=--import=...`) with ONE_TRANSACTION=1, this has each lane load all of its
+ * chunks in one transaction and claim none of them; without, it changes nothing. Everything else is the same, so the
+ * difference in time is what the checkpoint costs.
  */
 
 const client = /** @type {{ query: Function, end: Function }} */ (
@@ -13,7 +14,7 @@ const client = /** @type {{ query: Function, end: Function }} */ (
 const { query, end } = client
 let begun = false
 
-if (!isMainThread) {
+if (!isMainThread && process.env.ONE_TRANSACTION === '1') {
   client.query = answer
   client.end = commitAndEnd
 }
