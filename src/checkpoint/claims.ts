@@ -1,7 +1,6 @@
 import type { Client } from 'pg'
 import type { Range } from '../chunk/range.ts'
 import { quoteIdentifier } from '../core/identifier.ts'
-import { fencedError } from './job.ts'
 
 /** What the claims of a chunk refer to. Plain, it goes to the lanes' threads. */
 export interface ClaimScope {
@@ -33,52 +32,40 @@ export interface Claim {
 }
 
 /**
- * Claims a range inside the chunk's transaction, before a byte of it moves.
+ * The statement that claims a range inside the chunk's transaction, before a byte of it moves. It inserts one row; none
+ * when a newer run has taken the job over; and violates a unique key when the range was committed before: then the
+ * transaction is to be rolled back.
  *
- * Shape:  'claimed', or 'done' when the range was committed before; then the transaction is to be rolled back.
- * Errors: CHECKPOINT_FENCED when a newer run has taken the job over.
- * Why:    the share lock on the job makes that newer run wait for this chunk, and shuts this one out afterwards.
+ * Why: the share lock on the job makes that newer run wait for this chunk, and shuts this one out afterwards. It is text
+ *      without parameters so that it goes in one message with BEGIN and COPY: two round trips less, 1 ms of a chunk's
+ *      150, in which the server would wait.
  */
-export async function claimRange(
-  client: Client,
-  scope: ClaimScope,
-  range: Range,
-  counts: ClaimCounts,
-): Promise<'claimed' | 'done'> {
+export function claimSql(scope: ClaimScope, range: Range, counts: ClaimCounts): string {
   const schema = quoteIdentifier(scope.stateSchema)
-  try {
-    const result = await client.query({
-      name: 'millrace-claim',
-      text: `with fence as (select id from ${schema}.job where id = $1 and epoch = $2 for share)
-        insert into ${schema}.claim (job, input, start_byte, end_byte, first_record, first_line, lines,
-                                     read, loaded, filtered, checksum, run)
-        select id, $3::bigint, $4::bigint, $5::bigint, $6::bigint, $7::bigint, $8::bigint, $9::bigint,
-               $10::bigint, $11::bigint, $12::bigint, $13::bigint from fence`,
-      values: [
-        scope.job,
-        scope.epoch,
-        scope.input,
-        range.start,
-        range.end,
-        range.firstRecord,
-        range.firstLine,
-        range.lines,
-        range.records,
-        counts.loaded,
-        range.records - counts.loaded,
-        counts.checksum,
-        scope.run,
-      ],
-    })
-    if (result.rowCount === 1) return 'claimed'
-  } catch (error) {
-    if ((error as { code?: unknown }).code === UNIQUE_VIOLATION) return 'done'
-    throw error
-  }
-  throw fencedError()
+  const values = [
+    scope.input,
+    range.start,
+    range.end,
+    range.firstRecord,
+    range.firstLine,
+    range.lines,
+    range.records,
+    counts.loaded,
+    range.records - counts.loaded,
+    counts.checksum,
+    scope.run,
+  ].map(integer)
+  return `with fence as (select id from ${schema}.job where id = ${integer(scope.job)} and epoch = ${integer(scope.epoch)} for share)
+    insert into ${schema}.claim (job, input, start_byte, end_byte, first_record, first_line, lines,
+                                 read, loaded, filtered, checksum, run)
+    select id, ${values.join(', ')} from fence`
 }
 
-const UNIQUE_VIOLATION = '23505'
+/** A number as SQL text, and nothing but a number. */
+function integer(value: number): string {
+  if (!Number.isSafeInteger(value)) throw new Error(`not an integer: ${String(value)}`)
+  return String(value)
+}
 
 /** The rows that a committed range has loaded, null when it is not committed: the only truth after a lost connection. */
 export async function claimedRows(

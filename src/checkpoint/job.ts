@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from 'pg'
 import { CheckpointError } from '../core/errors.ts'
 import { quoteIdentifier } from '../core/identifier.ts'
+import { inTransaction } from './transaction.ts'
 
 /** A job that this run holds. What it loads into and how are unknown (null) until its first run has planned it. */
 export interface HeldJob {
@@ -44,8 +45,7 @@ export async function holdJob(
     key,
   ])
   await endOlderRuns(client, schema, key)
-  await client.query('begin')
-  try {
+  return inTransaction(client, async () => {
     // Waits for the chunks in flight of an older run: they hold a share lock on this row.
     const job = await client.query<JobRow>(
       `update ${schema}.job set epoch = epoch + 1 where key = $1 returning id, epoch, target, options`,
@@ -63,7 +63,6 @@ export async function holdJob(
        select $1, $2, pid, backend_start, $3 from pg_stat_activity where pid = pg_backend_pid() returning id`,
       [row.id, row.epoch, version],
     )
-    await client.query('commit')
     return {
       id: Number(row.id),
       run: Number(run.rows[0]!.id),
@@ -71,10 +70,7 @@ export async function holdJob(
       target: row.target,
       options: row.options,
     }
-  } catch (error) {
-    await client.query('rollback')
-    throw error
-  }
+  })
 }
 
 /** What a lane of a run is called in pg_stat_activity. */

@@ -1,6 +1,7 @@
 import type { Client } from 'pg'
 import { CheckpointError } from '../core/errors.ts'
 import { quoteIdentifier } from '../core/identifier.ts'
+import { inTransaction } from './transaction.ts'
 
 /** Raised with every change of the tables below. */
 const VERSION = 1
@@ -35,18 +36,13 @@ export async function exists(client: Client, schema: string): Promise<boolean> {
 }
 
 async function create(client: Client, schema: string): Promise<void> {
-  await client.query('begin')
-  try {
+  await inTransaction(client, async () => {
     // Two first runs at once: `create schema if not exists` alone fails with a duplicate key for one of them.
     await client.query(`select pg_advisory_xact_lock(hashtextextended('millrace ' || $1, 0))`, [
       schema,
     ])
     if (!(await exists(client, schema))) await client.query(ddl(quoteIdentifier(schema)))
-    await client.query('commit')
-  } catch (error) {
-    await client.query('rollback')
-    throw error
-  }
+  })
 }
 
 function ddl(schema: string): string {

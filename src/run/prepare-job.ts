@@ -18,6 +18,7 @@ import {
   requireSameDialect,
   requireSameTarget,
 } from '../checkpoint/refusals.ts'
+import { inTransaction } from '../checkpoint/transaction.ts'
 import { verifyInput } from '../checkpoint/verify-input.ts'
 import type { InferredColumn } from '../copy/infer-types.ts'
 import { SourceError } from '../core/errors.ts'
@@ -226,16 +227,4 @@ function emptyInput(start: CsvStart, name: TableName): SourceError {
   return new SourceError('SOURCE_BAD_HEADER', message, {
     hint: 'create the table first; an empty file then loads no rows',
   })
-}
-
-export async function inTransaction<T>(client: Client, work: () => Promise<T>): Promise<T> {
-  await client.query('begin')
-  try {
-    const result = await work()
-    await client.query('commit')
-    return result
-  } catch (error) {
-    await client.query('rollback')
-    throw error
-  }
 }

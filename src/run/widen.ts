@@ -1,13 +1,14 @@
 import type { Client } from 'pg'
 import { raiseEpoch } from '../checkpoint/job.ts'
 import { describeJob } from '../checkpoint/job-state.ts'
+import { inTransaction } from '../checkpoint/transaction.ts'
 import { type InferredColumn, inferredType, sqlType, widen } from '../copy/infer-types.ts'
 import { quoteIdentifier, quoteTable } from '../core/identifier.ts'
 import { findTable, type Table } from '../target/catalog.ts'
 import { jobTarget } from '../target/job-table.ts'
 import type { LoadPlan } from './lane-protocol.ts'
 import { mapColumns } from './mapping.ts'
-import { inTransaction, type JobRequest, optionsOf } from './prepare-job.ts'
+import { type JobRequest, optionsOf } from './prepare-job.ts'
 
 /**
  * Widens the columns of a table that a stream's first bytes have made too narrow, and returns the plan for the new

@@ -1,9 +1,11 @@
-import type { Client } from 'pg'
-import { claimRange, type ClaimScope } from '../checkpoint/claims.ts'
+import type { Client, QueryResult } from 'pg'
+import { type ClaimScope, claimSql } from '../checkpoint/claims.ts'
+import { fencedError } from '../checkpoint/job.ts'
+import { rollBack } from '../checkpoint/transaction.ts'
 import type { Range } from '../chunk/range.ts'
 import { asMessage, type BlockPool } from '../copy/block-pool.ts'
 import type { CopyPart } from '../copy/encode-chunk.ts'
-import { TargetError, toError } from '../core/errors.ts'
+import { TargetError } from '../core/errors.ts'
 import { quoteIdentifier, quoteTable, type TableName } from '../core/identifier.ts'
 import { CopyIn } from './copy-in.ts'
 import { isConnectionLost, wrapServerError } from './server-error.ts'
@@ -48,18 +50,9 @@ export async function loadChunk(
   chunk: EncodedChunk,
   pool: BlockPool,
 ): Promise<'committed' | 'done'> {
+  const claim = new ClaimStatement(scope, chunk)
   try {
-    await client.query('begin')
-    const claimed = await claimRange(client, scope, chunk.range, {
-      loaded: chunk.rows,
-      checksum: chunk.checksum,
-    })
-    if (claimed === 'done') {
-      await client.query('rollback')
-      for await (const part of chunk.parts) pool.give(part.block)
-      return 'done'
-    }
-    const copied = await copyParts(client, target, chunk, pool)
+    const copied = await copyParts(client, target, chunk, pool, claim)
     if (copied !== chunk.rows) {
       const message = `the server took ${String(copied)} rows of a chunk of ${String(chunk.rows)}`
       throw new TargetError('TARGET_REFUSED', message, {
@@ -72,18 +65,42 @@ export async function loadChunk(
   } catch (thrown) {
     const error = thrown instanceof RefusedRow ? thrown : wrapServerError(thrown)
     if (isConnectionLost(error)) throw error
-    await rollback(client, error)
-    throw error
+    await rollBack(client, error)
+    if (!claim.isRefused(error)) throw error
+    for await (const part of chunk.parts) pool.give(part.block)
+    return 'done'
   }
 }
 
-async function rollback(client: Client, error: Error): Promise<void> {
-  try {
-    await client.query('rollback')
-  } catch (failure) {
-    throw new AggregateError([error, toError(failure)], 'a chunk failed, and so did its ROLLBACK')
+/** BEGIN and the claim, which go to the server in one message with the chunk's first COPY. */
+class ClaimStatement {
+  readonly #sql: string
+  #taken = false
+
+  constructor(scope: ClaimScope, { range, rows, checksum }: EncodedChunk) {
+    this.#sql = `begin; ${claimSql(scope, range, { loaded: rows, checksum })}`
+  }
+
+  /** What is still to be sent before a COPY. */
+  get pending(): string {
+    return this.#taken ? '' : `${this.#sql}; `
+  }
+
+  /** Takes the server's answer. Errors: CHECKPOINT_FENCED when a newer run has taken the job over. */
+  take(completed: readonly string[]): void {
+    if (this.#taken) return
+    if (completed.at(-1)?.endsWith(' 1') !== true) throw fencedError()
+    this.#taken = true
+  }
+
+  /** Whether an error says that the range was committed before. */
+  isRefused(error: Error): boolean {
+    const code = error instanceof TargetError ? error.server?.sqlstate : undefined
+    return !this.#taken && code === UNIQUE_VIOLATION
   }
 }
+
+const UNIQUE_VIOLATION = '23505'
 
 /** Sends the parts, each COPY after the other; returns the number of rows that the server counted. */
 async function copyParts(
@@ -91,6 +108,7 @@ async function copyParts(
   target: CopyTarget,
   chunk: EncodedChunk,
   pool: BlockPool,
+  claim: ClaimStatement,
 ): Promise<number> {
   let copy: CopyIn | null = null
   let firstRow = 0
@@ -98,7 +116,8 @@ async function copyParts(
   try {
     for await (const part of chunk.parts) {
       if (copy === null) {
-        copy = await CopyIn.begin(client, copySql(target, part.format))
+        copy = await CopyIn.begin(client, claim.pending + copySql(target, part.format))
+        claim.take(copy.completed)
         firstRow = part.firstRow
       }
       // Not awaited: the kernel takes it while the next block is encoded. The pool bounds how many are under way.
@@ -113,6 +132,7 @@ async function copyParts(
       }
     }
     if (copy !== null) rows += await copy.end()
+    if (claim.pending !== '') claim.take(await commandTags(client, claim.pending)) // a chunk of no rows
     return rows
   } catch (error) {
     if (copy !== null) await copy.fail('the client gave up')
@@ -123,6 +143,12 @@ async function copyParts(
 function asRefusedRow(error: unknown, firstRow: number): RefusedRow | null {
   if (!(error instanceof TargetError) || error.copyLine === undefined) return null
   return new RefusedRow(firstRow + error.copyLine - 1, error)
+}
+
+/** Runs several statements in one message; returns the command tags. */
+async function commandTags(client: Client, sql: string): Promise<string[]> {
+  const results = (await client.query(sql)) as unknown as QueryResult[]
+  return results.map(({ command, rowCount }) => `${command} ${String(rowCount)}`)
 }
 
 function copySql({ table, columns }: CopyTarget, format: string): string {

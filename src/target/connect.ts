@@ -1,4 +1,5 @@
 import { Client, type Connection } from 'pg'
+import { MillraceError, TargetError } from '../core/errors.ts'
 import { wrapServerError } from './server-error.ts'
 
 /** Where the server is and who asks. A plain object: it goes to the lanes' threads. */
@@ -32,8 +33,30 @@ export async function connect(target: ConnectionTarget, session = ''): Promise<C
     return client
   } catch (error) {
     await client.end().catch(() => undefined)
-    throw wrapServerError(error)
+    throw connectError(error)
   }
+}
+
+/** What pg itself has to say about connecting, beside the server and the socket. */
+function connectError(thrown: unknown): Error {
+  const error = wrapServerError(thrown)
+  if (error instanceof MillraceError) return error
+  const { message } = error
+  if (message.startsWith('timeout')) {
+    const seconds = String(CONNECT_TIMEOUT_MS / 1000)
+    const text = `cannot reach the server: no answer within ${seconds} s`
+    return new TargetError('TARGET_UNREACHABLE', text, { cause: error, retryable: true })
+  }
+  if (message.startsWith('SASL') && message.includes('password')) {
+    return new TargetError('TARGET_REFUSED', 'the server asks for a password, none was given', {
+      cause: error,
+      hint: 'put it into --to, PGPASSWORD or ~/.pgpass',
+    })
+  }
+  return new TargetError('TARGET_REFUSED', `cannot connect to the server: ${message}`, {
+    cause: error,
+    hint: 'check the address, user and sslmode of --to',
+  })
 }
 
 /** Breaks a connection without a word: whatever it waits for fails, and the server rolls back. */

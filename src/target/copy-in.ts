@@ -25,18 +25,24 @@ export class CopyIn {
   #started = deferred<undefined>()
   #finished = deferred<number>()
   #rows = 0
+  readonly #completed: string[] = []
   #error: Error | null = null
 
   constructor(text: string) {
     this.#text = text
   }
 
-  /** Sends the statement; resolves when the server asks for data. */
+  /** Sends the statement, or several of which COPY is the last; resolves when the server asks for data. */
   static async begin(client: Client, text: string): Promise<CopyIn> {
     const copy = new CopyIn(text)
     client.query(copy)
     await copy.#started.promise
     return copy
+  }
+
+  /** The command tags of the statements before COPY, such as `INSERT 0 1`. */
+  get completed(): readonly string[] {
+    return this.#completed
   }
 
   /** Whether the server has refused something: what is sent now is thrown away. */
@@ -85,7 +91,8 @@ export class CopyIn {
   }
 
   handleCommandComplete(message: { text: string }): void {
-    this.#rows = Number(message.text.split(' ')[1] ?? 0)
+    if (message.text.startsWith('COPY ')) this.#rows = Number(message.text.slice(5))
+    else this.#completed.push(message.text)
   }
 
   handleReadyForQuery(): void {

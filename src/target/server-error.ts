@@ -45,6 +45,11 @@ const CLOSED = /^Connection terminated|^Client has encountered a connection erro
  */
 export function wrapServerError(thrown: unknown): Error {
   if (thrown instanceof MillraceError) return thrown
+  if (thrown instanceof AggregateError) {
+    // A lost connection fails twice: in the work, and in the ROLLBACK behind it.
+    const lost = thrown.errors.map(wrapServerError).find(isConnectionLost)
+    if (lost !== undefined) return lost
+  }
   const error = toError(thrown) as DatabaseError
   const code = error.code ?? ''
   if (LOST.has(code) || (code === '' && CLOSED.test(error.message))) {

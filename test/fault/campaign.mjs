@@ -13,7 +13,7 @@ const { values } = parseArgs({
     full: { type: 'boolean', default: false },
     seed: { type: 'string' },
     kills: { type: 'string' },
-    rows: { type: 'string', default: '200000' },
+    rows: { type: 'string', default: '400000' },
     /** One round of the campaign, to run a failure again. */
     only: { type: 'string' },
     /** A server to use; one of its own by default. */

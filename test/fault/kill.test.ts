@@ -13,7 +13,7 @@ import { useTempDir } from '../helpers/temp-dir.ts'
 
 /** Of the campaign that `npm run test:faults` runs in full. */
 const ROUNDS = 6
-const ROWS = 150_000
+const ROWS = 400_000
 const SEED = Number(process.env['MILLRACE_FAULT_SEED'] ?? Math.floor(Math.random() * 1e6))
 
 const db = useDatabase()
@@ -60,7 +60,7 @@ describe('the check of a killed loader', () => {
 
   test('finds the rows that come twice when a claim was deleted', async () => {
     const problems = await problemsAfter('kill_control', 'delete from millrace.claim')
-    expect(problems.join('\n')).toMatch(/\d+ rows, 150000 of them distinct, expected 150000/)
+    expect(problems.join('\n')).toMatch(/\d+ rows, 400000 of them distinct, expected 400000/)
     expect(problems.join('\n')).toMatch(/the checksum is/)
   })
 
@@ -70,7 +70,7 @@ describe('the check of a killed loader', () => {
     const changes = [
       ['set end_byte = end_byte + 1', /claims overlap/],
       ['set end_byte = end_byte - 2', /no claim has bytes/],
-      ['set loaded = loaded + 1', /the claims say 150001 rows/],
+      ['set loaded = loaded + 1', /the claims say 400001 rows/],
     ] as const
     for (const [change, message] of changes) {
       await db.query(`update millrace.claim ${change} where ${first}`)

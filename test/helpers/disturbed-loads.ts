@@ -73,12 +73,14 @@ export function useDisturbedLoads(
     async inTheMiddle(table) {
       await until('a part of the rows is loaded', async () => (await claimedRows(db, table)) > 0)
       await until('a lane copies', async () =>
-        (await backends(db)).some(({ query, state }) => /^copy/.test(query) && state === 'active'),
+        (await backends(db)).some(
+          ({ query, state }) => /\bcopy\b/.test(query) && state === 'active',
+        ),
       )
     },
     async lockWaits() {
       const all = await backends(db)
-      return all.filter(({ query, waits }) => /^copy/.test(query) && waits === 'Lock').length
+      return all.filter(({ query, waits }) => /\bcopy\b/.test(query) && waits === 'Lock').length
     },
     async expectExact(table) {
       expect(await problemsOfTable(campaign.client, table, campaign.expected)).toEqual([])

@@ -1,0 +1,29 @@
+import type { Client } from 'pg'
+import { toError } from '../core/errors.ts'
+
+/**
+ * Runs work between BEGIN and COMMIT.
+ *
+ * Errors: what the work throws, after ROLLBACK; when ROLLBACK fails too, an AggregateError of both.
+ */
+export async function inTransaction<T>(client: Client, work: () => Promise<T>): Promise<T> {
+  await client.query('begin')
+  try {
+    const result = await work()
+    await client.query('commit')
+    return result
+  } catch (error) {
+    await rollBack(client, toError(error))
+    throw error
+  }
+}
+
+/** Rolls back after an error. Errors: an AggregateError of it and of what ROLLBACK says. */
+export async function rollBack(client: Client, error: Error): Promise<void> {
+  try {
+    await client.query('rollback')
+  } catch (failure) {
+    const message = `${error.message}; and ROLLBACK failed: ${toError(failure).message}`
+    throw new AggregateError([error, toError(failure)], message)
+  }
+}
