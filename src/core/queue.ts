@@ -14,6 +14,11 @@ export class Queue<T> implements AsyncIterable<T> {
     this.#notify()
   }
 
+  /** Whether nothing waits to be taken. */
+  get isEmpty(): boolean {
+    return this.#items.length === 0
+  }
+
   end(): void {
     this.#ended = true
     this.#notify()

@@ -7,7 +7,12 @@ import { RowCursor, RowPlan } from '../copy/rows.ts'
 import { CheckpointError, toError } from '../core/errors.ts'
 import { Queue } from '../core/queue.ts'
 import type { CsvEngine } from '../source/csv/engine.ts'
-import { type EncodedChunk, loadChunk, RefusedRow } from '../target/chunk-transaction.ts'
+import {
+  ChunkLoader,
+  type EncodedChunk,
+  type Outcome,
+  RefusedRow,
+} from '../target/chunk-transaction.ts'
 import { isConnectionLost } from '../target/server-error.ts'
 import { refusedRowError } from './bad-row.ts'
 import type { LaneConnection } from './lane-connection.ts'
@@ -37,6 +42,8 @@ type SessionEnd =
 /** A chunk on its way from the encoder to the server. */
 interface Prepared extends EncodedChunk {
   readonly source: RangeBytes
+  /** When its loading began, on the clock of performance.now(). */
+  began: number
 }
 
 /**
@@ -72,16 +79,19 @@ async function runSession(
   const pool = new BlockPool(BLOCKS)
   const stop = new AbortController()
   const encoding = encodeAhead(lane, plan, pending, pool, prepared, stop.signal)
+  const ended = ({ source, rows, began }: Prepared, outcome: Outcome): void => {
+    const { range, buffer } = source
+    const milliseconds = performance.now() - began
+    pending.splice(pending.indexOf(source), 1)
+    lane.report({ type: 'loaded', range, rows, outcome, milliseconds, buffer }, [buffer])
+  }
   try {
     const client = await connection.client
+    const loader = new ChunkLoader<Prepared>(client, plan.target, plan.scope, pool, ended)
     for await (const chunk of prepared) {
-      const began = performance.now()
-      const outcome = await loadChunk(client, plan.target, plan.scope, chunk, pool)
-      const milliseconds = performance.now() - began
-      const { range, buffer } = chunk.source
-      pending.splice(pending.indexOf(chunk.source), 1)
-      const { rows } = chunk
-      lane.report({ type: 'loaded', range, rows, outcome, milliseconds, buffer }, [buffer])
+      chunk.began = performance.now()
+      await loader.load(chunk)
+      if (prepared.isEmpty) await loader.commit()
     }
     return { type: 'done' }
   } catch (error) {
@@ -136,7 +146,7 @@ async function encodeAhead(
       if (!pending.includes(source)) pending.push(source)
       const { rows, count, checksum } = rowsOfRange(lane.engine, lane.input, source, encoder)
       parts = new Queue<CopyPart>()
-      prepared.push({ source, range: source.range, checksum, rows: count, parts })
+      prepared.push({ source, range: source.range, checksum, rows: count, parts, began: 0 })
       for await (const part of encodeChunk(rows, rowPlan, cursor, pool)) parts.push(part)
       parts.end()
       parts = null

@@ -22,8 +22,8 @@ interface CopyConnection extends Connection {
 export class CopyIn {
   readonly #text: string
   #connection: CopyConnection | null = null
-  #started = deferred<undefined>()
-  #finished = deferred<number>()
+  readonly #started = deferred<undefined>()
+  readonly #finished = deferred<number>()
   #rows = 0
   readonly #completed: string[] = []
   #error: Error | null = null
@@ -33,11 +33,9 @@ export class CopyIn {
   }
 
   /** Sends the statement, or several of which COPY is the last; resolves when the server asks for data. */
-  static async begin(client: Client, text: string): Promise<CopyIn> {
-    const copy = new CopyIn(text)
-    client.query(copy)
-    await copy.#started.promise
-    return copy
+  async begin(client: Client): Promise<void> {
+    client.query(this)
+    await this.#started.promise
   }
 
   /** The command tags of the statements before COPY, such as `INSERT 0 1`. */

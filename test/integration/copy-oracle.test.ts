@@ -87,8 +87,10 @@ async function loadHere(file: OracleFile): Promise<void> {
       const pool = new BlockPool(1000)
       let copied = 0
       for await (const { format, block, begins, ends } of encodeChunk(rows, plan, cursor, pool)) {
-        if (begins)
-          copy = await CopyIn.begin(client, `copy t (${list}) from stdin (format ${format})`)
+        if (begins) {
+          copy = new CopyIn(`copy t (${list}) from stdin (format ${format})`)
+          await copy.begin(client)
+        }
         await copy!.write(asMessage(block))
         if (ends) copied += await copy!.end()
         if (ends) copy = null

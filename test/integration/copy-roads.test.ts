@@ -147,7 +147,8 @@ async function copyOnce(
   plan: RowPlan,
 ): Promise<{ row: number; sqlstate: string } | null> {
   const data = encode(road, chunk, plan)!
-  const copy = await CopyIn.begin(client, `copy ${table} from stdin (format ${road})`)
+  const copy = new CopyIn(`copy ${table} from stdin (format ${road})`)
+  await copy.begin(client)
   await copy.write(data).catch(() => undefined) // end() tells why
   try {
     expect(await copy.end()).toBe(chunk.rowCount)

@@ -234,3 +234,30 @@ describe('what a server says of a value', () => {
 function holdsSecret(text: string): boolean {
   return /hunter|8675309/i.test(text)
 }
+
+describe('a chunk that the server refuses at its COMMIT', () => {
+  test('is not loaded, nor taken for loaded; those before it are', async () => {
+    await db.query(`
+      create table late (id int, note text);
+      create table late_block as select 500 as id;
+      create function refuse_late() returns trigger language plpgsql as $$
+      begin
+        if exists (select from late_block b where b.id = new.id) then raise unique_violation; end if;
+        return null;
+      end $$;
+      create constraint trigger late_check after insert on late deferrable initially deferred
+        for each row execute function refuse_late()`)
+    const file = await dir.write('late.csv', csv(0, ''))
+    const run = await runLoad(db, argsOf('late', file))
+    expect([run.code, run.report.error?.code]).toEqual([1, 'TARGET_REFUSED'])
+    const loaded = await db.query('select count(*)::int, max(id) from late')
+    expect(loaded[0]).toEqual({ count: await claimedRows(db, 'late'), max: loaded[0]!['count'] })
+    expect(loaded[0]!['count']).toBeGreaterThan(300)
+    expect(loaded[0]!['count']).toBeLessThan(500)
+    await db.query('drop table late_block; create table late_block (id int)')
+    expect((await runLoad(db, argsOf('late', file))).code).toBe(0)
+    const all = await db.query('select count(*)::int, count(distinct id)::int as ids from late')
+    expect(all[0]).toEqual({ count: ROWS, ids: ROWS })
+    expect(await claimedRows(db, 'late')).toBe(ROWS)
+  })
+})

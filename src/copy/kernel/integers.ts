@@ -1,10 +1,11 @@
 import { alignRight, digitsAt, nonDigits, valueOf } from './digits'
-import { INT2, INT4 } from './kinds'
+import { INT2, INT4, INT8 } from './kinds'
 import { ODD } from './outcome'
 import { put32, putField32, putField64 } from './output'
 
-/** As many digits surely fit into 64 bits. */
+/** As many digits surely fit into 64 bits; the narrower kinds have so many only with leading zeros. */
 const MOST_DIGITS = 18
+const MOST_OF_NARROW = 10
 
 /** Encodes `-12` as int2, int4 or int8. */
 // @ts-ignore: decorator
@@ -25,7 +26,7 @@ export function encodeInteger(kind: u8, from: i32, to: i32, at: i32): i32 {
 function encodeLong(kind: u8, from: i32, to: i32, at: i32): i32 {
   const negative = load<u8>(from) == 45
   const first = negative ? from + 1 : from
-  if (first == to || to - first > MOST_DIGITS) return ODD
+  if (first == to || to - first > (kind == INT8 ? MOST_DIGITS : MOST_OF_NARROW)) return ODD
   let value: i64 = 0
   for (let i = first; i < to; i++) {
     const digit = <u32>load<u8>(i) - 48

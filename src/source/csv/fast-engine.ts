@@ -29,8 +29,7 @@ export function fastEngine(dialect: CsvDialect): CsvEngine {
   const store = new OffsetStore()
   const skipBlank = dialect.emptyLines === 'skip'
 
-  const straight =
-    !skipBlank && dialect.nullText === '' && structure.terminator === 10 && isApart(structure)
+  const straight = !skipBlank && dialect.nullText === '' && structure.terminator === 10
   return {
     structure: straight ? structure : null,
 
@@ -64,11 +63,6 @@ function structureOf(dialect: CsvDialect): Structure {
     crlf: lineEnd === 'crlf',
     emptyIsNull: dialect.nullText === '',
   }
-}
-
-/** Whether delimiter and quote cannot be part of a number or date: the road without an index reads those to their end. */
-function isApart({ delimiter, quote }: Structure): boolean {
-  return !/[0-9.-]/.test(String.fromCharCode(delimiter, quote))
 }
 
 /** The scan with the bytes behind the last line end as one more record. */
