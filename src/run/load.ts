@@ -49,8 +49,23 @@ export async function load(options: LoadOptions): Promise<Summary> {
   // A stream that gives nothing would be waited for: closing it ends the wait.
   const closeStream = (): void => void (opened.size === null && opened.close())
   settings.signal.addEventListener('abort', closeStream)
+  try {
+    return await loadOpened(options, settings, opened)
+  } catch (error) {
+    throw settings.signal.aborted && !(error instanceof AbortedError) ? aborted(error) : error
+  } finally {
+    settings.signal.removeEventListener('abort', closeStream)
+    await opened.close()
+  }
+}
+
+/** Starts the lanes' threads at once: that takes about as long as all that is done before they are needed. */
+async function loadOpened(
+  options: LoadOptions,
+  settings: Settings,
+  opened: ByteSource,
+): Promise<Summary> {
   const buffers = new BufferPool(settings.chunkSize, settings.lanes * RANGES_PER_LANE + 2)
-  // Their threads take as long to start as all that is done before they are needed.
   const lanes = new Lanes(settings.lanes, buffers, settings.log)
   try {
     const start = await readStart(opened, options.dialect ?? {}, settings.maxRecord)
@@ -59,11 +74,8 @@ export async function load(options: LoadOptions): Promise<Summary> {
     settings.log.debug({ dialect, reasons }, 'dialect')
     lanes.open({ source: source.name, dialect, fieldCount })
     return await loadFrom(options, settings, named, lanes, buffers)
-  } catch (error) {
-    throw settings.signal.aborted && !(error instanceof AbortedError) ? aborted(error) : error
   } finally {
-    settings.signal.removeEventListener('abort', closeStream)
-    await Promise.all([lanes.close(), opened.close()])
+    await lanes.close()
   }
 }
 

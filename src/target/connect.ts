@@ -1,5 +1,5 @@
 import { Client, type Connection } from 'pg'
-import { MillraceError, TargetError } from '../core/errors.ts'
+import { ConfigError, MillraceError, TargetError, toError } from '../core/errors.ts'
 import { wrapServerError } from './server-error.ts'
 
 /** Where the server is and who asks. A plain object: it goes to the lanes' threads. */
@@ -15,16 +15,11 @@ const CONNECT_TIMEOUT_MS = 10_000
 /**
  * Opens a connection for loading, with settings of its own in `session`.
  *
- * Errors: TARGET_UNREACHABLE, TARGET_REFUSED (no such database, wrong password).
+ * Errors: CONFIG_BAD_VALUE for what is no URL of PostgreSQL, TARGET_UNREACHABLE, TARGET_REFUSED (no such database,
+ *         wrong password).
  */
 export async function connect(target: ConnectionTarget, session = ''): Promise<Client> {
-  const client = new Client({
-    connectionString: target.url,
-    application_name: target.applicationName,
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    keepAlive: true,
-    keepAliveInitialDelayMillis: 15_000,
-  })
+  const client = newClient(target)
   // A connection that dies while nothing is asked of it tells the next query; without a listener it would end the process.
   client.on('error', () => undefined)
   try {
@@ -35,6 +30,29 @@ export async function connect(target: ConnectionTarget, session = ''): Promise<C
     await client.end().catch(() => undefined)
     throw connectError(error)
   }
+}
+
+function newClient({ url, applicationName }: ConnectionTarget): Client {
+  if (!/^(postgres|postgresql|socket):|^\//.test(url)) throw badUrl('it does not begin so')
+  try {
+    return new Client({
+      connectionString: url,
+      application_name: applicationName,
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      keepAlive: true,
+      keepAliveInitialDelayMillis: 15_000,
+    })
+  } catch (error) {
+    throw badUrl(toError(error).message)
+  }
+}
+
+/** Without the error of pg as its cause: that one holds the URL, and so the password. */
+function badUrl(reason: string): ConfigError {
+  const message = `the address of the server is no postgres:// URL: ${reason}`
+  return new ConfigError('CONFIG_BAD_VALUE', message, {
+    hint: 'as in --to postgres://user@host:5432/database',
+  })
 }
 
 /** What pg itself has to say about connecting, beside the server and the socket. */

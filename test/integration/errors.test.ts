@@ -46,6 +46,21 @@ describe('a load that cannot begin', () => {
     }
   })
 
+  test.each([
+    ['that is none', 'nonsense'],
+    ['that cannot be read', 'postgres://user:hunter2@[bad/x'],
+    [
+      'that names a file that is missing',
+      'postgres://user:hunter2@127.0.0.1:1/x?sslrootcert=/none',
+    ],
+  ])('takes an address %s for a wrong option', async (_, to) => {
+    const file = await dir.write('address.csv', 'a\n1\n')
+    const run = await runCli(['load', file, '--to', to, '--json'])
+    const { error } = JSON.parse(run.stdout) as { error: { code: string } }
+    expect([run.code, error.code], run.stderr).toEqual([2, 'CONFIG_BAD_VALUE'])
+    expect(run.stderr + run.stdout).not.toMatch(/hunter2|bug/)
+  })
+
   test('refuses a state schema that a newer version has written', async () => {
     await db.query('create schema future; create table future.version as select 99 as version')
     const file = await dir.write('future.csv', 'a\n1\n')
@@ -66,7 +81,9 @@ describe('a file that is written to while it is read', () => {
       await until(
         'a chunk waits for the table',
         async () =>
-          (await db.value(`select count(*) > 0 from pg_locks where not granted`)) === true,
+          (await db.value(
+            `select count(*) > 0 from pg_locks where relation = 'written'::regclass and not granted`,
+          )) === true,
       )
       await appendFile(file, '1,more\n')
     } finally {

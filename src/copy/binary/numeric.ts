@@ -51,7 +51,7 @@ export function encodeNumeric(
 }
 
 /** Writes a numeric of at most 8 digits before the point, `whole`, and `scale` (at most 4) behind it, `fraction`. */
-export function putShortNumeric(
+function putShortNumeric(
   out: DataView,
   at: number,
   negative: boolean,

@@ -77,10 +77,10 @@ function two(bytes: Uint8Array, at: number): number {
 }
 
 /** No day, no time: small integers, since a NaN here would turn the whole path into doubles (a third slower). */
-export const NONE = -0x40000000
+const NONE = -0x40000000
 
 /** Days from 2000-01-01 of the `YYYY-MM-DD` at `at`; NONE when it is not a day of the calendar. */
-export function daysAt(bytes: Uint8Array, at: number): number {
+function daysAt(bytes: Uint8Array, at: number): number {
   if (bytes[at + 4] !== 45 || bytes[at + 7] !== 45) return NONE
   let year = two(bytes, at) * 100 + two(bytes, at + 2)
   let month = two(bytes, at + 5)
