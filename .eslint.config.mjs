@@ -1,7 +1,16 @@
 import tseslint from 'typescript-eslint'
 
 export default tseslint.config(
-  { ignores: ['dist/**', 'coverage/**', 'bench/data/**', '.millrace/**', 'src/copy/kernel/**'] },
+  {
+    ignores: [
+      'dist/**',
+      'coverage/**',
+      'bench/data/**',
+      '.millrace/**',
+      'src/copy/kernel/**',
+      'src/source/csv/kernel/**',
+    ],
+  },
   tseslint.configs.base,
   {
     files: ['**/*.ts'],

@@ -14,6 +14,7 @@ if (!existsSync(main)) {
   const { resolve } = createRequire(import.meta.url)
   for (const [compiler, ...options] of [
     ['assemblyscript/bin/asc.js', '--config', join(root, 'src/copy/kernel/asconfig.json')],
+    ['assemblyscript/bin/asc.js', '--config', join(root, 'src/source/csv/kernel/asconfig.json')],
     ['typescript/bin/tsc', '-p', join(root, 'src/tsconfig.json')],
   ]) {
     const build = spawnSync(process.execPath, [resolve(compiler), ...options], {

@@ -1,14 +1,14 @@
+import { PAGE_BYTES } from '../../core/wasm.ts'
 import type { Structure } from '../../source/csv/index-clean.ts'
 import { Block, type RowCursor, type RowPlan } from '../rows.ts'
 import { encodeField } from './fields.ts'
 import {
   CUT_OFF,
-  type Kernel,
   LEFT_OUT,
   NO_ROOM,
-  PAGE_BYTES,
+  type RowKernel,
   SLACK_BYTES,
-  startKernel,
+  startRowKernel,
 } from './kernel.ts'
 
 /** Bytes of input that the kernel is given at a time: with their output they stay in a core's second-level cache. */
@@ -30,7 +30,7 @@ export function isInFileOrder({ fields }: RowPlan): boolean {
  *        mispredict, and V8 compiles it once, in 2 ms; the JavaScript took 0.2 s of each lane's helper threads.
  */
 export class CsvRowEncoder {
-  readonly #kernel: Kernel
+  readonly #kernel: RowKernel
   readonly #memory: Buffer
   readonly #input: number
   readonly #inputSize: number
@@ -54,7 +54,7 @@ export class CsvRowEncoder {
     this.#input = scratchAt + windowBytes + SLACK_BYTES
     this.#inputSize = windowBytes
     this.#output = this.#input + windowBytes + SLACK_BYTES
-    const { kernel, memory } = startKernel(
+    const { kernel, memory } = startRowKernel(
       this.#output + OUTPUT_BYTES + SLACK_BYTES,
       (kind, from, to, at) => encodeField(kind, memory, from, to, block, at),
     )
