@@ -13,8 +13,10 @@ export interface ClaimScope {
 
 /** What is stored with a claim, beside its range. */
 export interface ClaimCounts {
-  /** Rows; what else the range holds are blank lines that the dialect skips. */
+  /** Rows. */
   readonly loaded: number
+  /** Rows that stages made of a record beyond the first. What else was read is filtered. */
+  readonly added: number
   /** CRC-32 of the range's bytes. */
   readonly checksum: number
 }
@@ -51,14 +53,23 @@ export function claimSql(scope: ClaimScope, range: Range, counts: ClaimCounts): 
     range.lines,
     range.records,
     counts.loaded,
-    range.records - counts.loaded,
+    counts.added,
+    range.records + counts.added - counts.loaded,
     counts.checksum,
     scope.run,
   ].map(integer)
   return `with fence as (select id from ${schema}.job where id = ${integer(scope.job)} and epoch = ${integer(scope.epoch)} for share)
     insert into ${schema}.claim (job, input, start_byte, end_byte, first_record, first_line, lines,
-                                 read, loaded, filtered, checksum, run)
+                                 read, loaded, added, filtered, checksum, run)
     select id, ${values.join(', ')} from fence`
+}
+
+/** The statement that sets what is stored with a claim, where less was known when the range was claimed. */
+export function recountSql(scope: ClaimScope, range: Range, counts: ClaimCounts): string {
+  const filtered = range.records + counts.added - counts.loaded
+  return `update ${quoteIdentifier(scope.stateSchema)}.claim
+    set loaded = ${integer(counts.loaded)}, added = ${integer(counts.added)}, filtered = ${integer(filtered)}
+    where job = ${integer(scope.job)} and input = ${integer(scope.input)} and start_byte = ${integer(range.start)}`
 }
 
 /** A number as SQL text, and nothing but a number. */

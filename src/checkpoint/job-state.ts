@@ -19,8 +19,12 @@ export interface JobTarget {
 export interface JobOptions {
   readonly mode: 'append'
   readonly dialect: Readonly<Record<string, unknown>>
-  /** The columns filled, and from which field. */
+  /** The columns filled, and from which field or stage. */
   readonly columns: readonly string[]
+  /** The stages, one line each; none for a job without. */
+  readonly stages?: readonly string[]
+  /** The types by which the stages see the fields; only where there are stages. */
+  readonly fieldTypes?: readonly string[]
 }
 
 /** An input as the checkpoint remembers it. */

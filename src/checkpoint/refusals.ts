@@ -28,6 +28,24 @@ export function requireSameColumns(before: JobOptions, now: JobOptions): void {
   throw optionsChanged('the columns are filled from other fields (--columns, or the header)')
 }
 
+/**
+ * Refuses to go on with other stages than the job began with.
+ *
+ * Errors: CHECKPOINT_OPTIONS_CHANGED, naming the first that differs.
+ */
+export function requireSameStages(before: JobOptions, now: readonly string[]): void {
+  const was = before.stages ?? []
+  const count = Math.max(was.length, now.length)
+  const first = Array.from({ length: count }, (_, i) => i).find((i) => was[i] !== now[i])
+  if (first === undefined) return
+  const name = (stage: string | undefined): string => stage?.split(' ')[0] ?? 'none'
+  const change =
+    name(was[first]) === name(now[first])
+      ? `${name(was[first])} does something else`
+      : `was ${name(was[first])}, is ${name(now[first])}`
+  throw optionsChanged(`stage ${String(first + 1)}: ${change}`)
+}
+
 function optionsChanged(differences: string): CheckpointError {
   const message = `this job was begun with other options: ${differences}`
   return new CheckpointError('CHECKPOINT_OPTIONS_CHANGED', message, {

@@ -4,7 +4,12 @@ import { quoteIdentifier } from '../core/identifier.ts'
 import { inTransaction } from './transaction.ts'
 
 /** Raised with every change of the tables below. */
-const VERSION = 1
+const VERSION = 2
+
+/** What makes a schema of the version before one of this version. */
+const UPGRADES: Readonly<Record<number, (schema: string) => string>> = {
+  2: (schema) => `alter table ${schema}.claim add column added bigint not null default 0`,
+}
 
 /**
  * Creates the state schema on first use.
@@ -13,16 +18,33 @@ const VERSION = 1
  */
 export async function prepareState(client: Client, schema: string): Promise<void> {
   if (!(await exists(client, schema))) await create(client, schema)
-  const found = await client.query<{ version: number }>(
-    `select version from ${quoteIdentifier(schema)}.version`,
-  )
-  const version = found.rows[0]?.version
-  if (version !== VERSION) {
+  const version = await versionOf(client, schema)
+  if (version < VERSION) await upgrade(client, schema)
+  if (version > VERSION) {
     const message = `the state schema ${schema} has version ${String(version)}, this Millrace knows ${String(VERSION)}`
     throw new CheckpointError('CHECKPOINT_SCHEMA', message, {
       hint: 'use the Millrace that wrote it, or another schema with --state-schema',
     })
   }
+}
+
+async function versionOf(client: Client, schema: string): Promise<number> {
+  const found = await client.query<{ version: number }>(
+    `select version from ${quoteIdentifier(schema)}.version`,
+  )
+  return found.rows[0]?.version ?? NaN
+}
+
+/** Brings a schema of an older version to this one. */
+async function upgrade(client: Client, schema: string): Promise<void> {
+  const name = quoteIdentifier(schema)
+  await inTransaction(client, async () => {
+    await client.query(`lock table ${name}.version in exclusive mode`)
+    for (let next = (await versionOf(client, schema)) + 1; next <= VERSION; next++) {
+      await client.query(UPGRADES[next]!(name))
+      await client.query(`update ${name}.version set version = ${String(next)}`)
+    }
+  })
 }
 
 /** Whether the state schema is there: asking is allowed to everyone, creating is not. */
@@ -99,11 +121,13 @@ create table ${schema}.claim (
   loaded bigint not null,
   rejected bigint not null default 0,
   filtered bigint not null default 0,
+  added bigint not null default 0,
   checksum bigint not null,
   run bigint not null,
   committed_at timestamptz not null default clock_timestamp(),
   primary key (job, input, start_byte)
 );
 comment on table ${schema}.claim is 'a range of an input, committed together with its rows';
+comment on column ${schema}.claim.added is 'rows that stages made of a record beyond the first: read + added = loaded + rejected + filtered';
 comment on column ${schema}.claim.checksum is 'CRC-32 of the bytes of the range';`
 }

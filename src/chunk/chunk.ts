@@ -1,27 +1,42 @@
+import { type Column, FieldColumn, FieldText } from './column.ts'
+import { type Decode, decodeText } from './decode.ts'
+import type { Fields } from './fields.ts'
+
 /**
- * The rows of a range as a view over bytes: two offsets per field, no object or string per row.
+ * The rows of a range on their way through the stages: columns over the same rows, and which of the rows are in.
  *
- * Shape: field (row r, field f) has its offsets at `k = 2 * (r * fieldCount + f)`:
- *        `offsets[k] >= 0, offsets[k + 1] >= 0`  the value is bytes[offsets[k], offsets[k + 1])
- *        `offsets[k] >= 0, offsets[k + 1] < 0`   raw bytes[offsets[k], ~offsets[k + 1]) still hold quotes: see unquote()
- *        `offsets[k] < 0`                        NULL (both are -1)
- * Life:  the next chunk of the same indexer reuses `offsets`; use a chunk before asking for the next one.
+ * Shape: `columns` by slot: those of the input's fields first, then those of the stages. `selection` is ascending, null
+ *        while every row is in. `records` tells which record of the range a row is made of, null while row r is record r.
+ * Life:  as its Fields.
  */
 export interface Chunk {
-  readonly bytes: Buffer
+  readonly columns: readonly Column[]
   readonly rowCount: number
-  readonly fieldCount: number
-  readonly offsets: Int32Array
-  /** The quote character of the raw fields; -1 where none is raw. */
-  readonly quote: number
+  readonly selection: Int32Array | null
+  readonly records: Int32Array | null
 }
 
-/** A record that cannot become a row, by its place in the range. */
-export interface BadRecord {
-  /** 0-based, among the records of the range; blank lines count, also where they are skipped. */
-  readonly record: number
-  /** Byte offset of the record's first byte in the range. */
-  readonly byte: number
-  /** What is wrong, where and what was expected, without the record's bytes. */
-  readonly reason: string
+/** A chunk of untouched fields; `decoders` by field, text where there is none; `text` of the range it is a part of. */
+export function chunkOf(
+  fields: Fields,
+  decoders: readonly Decode[] = [],
+  text = new FieldText(fields),
+): Chunk {
+  const columns = Array.from(
+    { length: fields.fieldCount },
+    (_, field) => new FieldColumn(fields, text, field, decoders[field] ?? decodeText),
+  )
+  return { columns, rowCount: fields.rowCount, selection: null, records: null }
+}
+
+/** Rows that are in. */
+export function countRows({ selection, rowCount }: Chunk): number {
+  return selection === null ? rowCount : selection.length
+}
+
+/** The chunk with another column at a slot. */
+export function withColumn(chunk: Chunk, slot: number, column: Column): Chunk {
+  const columns = [...chunk.columns]
+  columns[slot] = column
+  return { ...chunk, columns }
 }

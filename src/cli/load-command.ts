@@ -1,6 +1,15 @@
 import { writeFile } from 'node:fs/promises'
 import { type Command, Option } from 'commander'
-import { ConfigError, load, type LoadOptions, type Summary } from '../index.ts'
+import {
+  ConfigError,
+  load,
+  type LoadOptions,
+  rename,
+  select,
+  type StageOption,
+  type Summary,
+  where,
+} from '../index.ts'
 import { addDialectOptions, type DialectOptions, dialectOf, option } from './dialect-options.ts'
 import { Exit, exitCodeOf } from './exit-codes.ts'
 import { LEVELS, makeLogger } from './log.ts'
@@ -10,13 +19,17 @@ import { errorReport, printError } from './report-error.ts'
 import { stopOnSignals } from './signals.ts'
 import { renderSummary } from './summary-text.ts'
 import { openTarget } from './target.ts'
-import { parseCount, parseSize, parseTypes } from './units.ts'
+import { parseCount, parseList, parseRenames, parseSize, parseTypes } from './units.ts'
 
 interface LoadFlags extends DialectOptions {
   readonly to?: string
   readonly table?: string
   readonly types?: Record<string, string>
   readonly create: boolean
+  readonly where?: string[]
+  readonly select?: string[]
+  readonly rename?: Record<string, string>
+  readonly stage?: string[]
   readonly lanes?: number
   readonly chunkSize?: number
   readonly maxRecord?: number
@@ -45,6 +58,28 @@ export function addLoadCommand(program: Command): void {
       ),
     )
     .addOption(new Option('--no-create', 'fail when the table does not exist'))
+    .addOption(
+      option(
+        '--where <condition>',
+        "load only rows for which it holds, as 'fare >= 10'; repeatable",
+      ).argParser(collect),
+    )
+    .addOption(
+      option('--select <columns>', 'load only these columns of the input: a,b').argParser(
+        parseList,
+      ),
+    )
+    .addOption(
+      option('--rename <list>', 'other names for columns of the input: old=new,...').argParser(
+        parseRenames,
+      ),
+    )
+    .addOption(
+      option(
+        '--stage <file>',
+        'TypeScript or JavaScript module with stages that rows pass through; repeatable',
+      ).argParser(collect),
+    )
     .addOption(
       option(
         '--lanes <n>',
@@ -144,6 +179,7 @@ function loadOptions(input: string, flags: LoadFlags): Omit<LoadOptions, 'to'> {
     dialect: dialectOf(flags),
     columns: flags.columns,
     types: flags.types,
+    stages: stagesOf(flags),
     create: flags.create ? 'if-missing' : 'never',
     lanes: flags.lanes,
     chunkSize: flags.chunkSize,
@@ -152,6 +188,20 @@ function loadOptions(input: string, flags: LoadFlags): Omit<LoadOptions, 'to'> {
     resume: flags.restart === true ? 'restart' : flags.appended === true ? 'appended' : 'resume',
     stateSchema: flags.stateSchema,
   }
+}
+
+/** The short forms first, on the columns of the input; then the modules, in the order given. */
+function stagesOf(flags: LoadFlags): StageOption[] {
+  return [
+    ...(flags.where ?? []).map((condition) => where(condition)),
+    ...(flags.select === undefined ? [] : [select(flags.select)]),
+    ...(flags.rename === undefined ? [] : [rename(flags.rename)]),
+    ...(flags.stage ?? []),
+  ]
+}
+
+function collect(value: string, before: readonly string[] = []): string[] {
+  return [...before, value]
 }
 
 async function tell(summary: Summary, flags: LoadFlags, embedded: boolean): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Summary } from '../index.ts'
+import type { StageStats, Summary } from '../index.ts'
 import { printable } from './output.ts'
 import { formatBytes, formatCount, formatSeconds } from './units.ts'
 
@@ -10,10 +10,25 @@ export function renderSummary(summary: Summary, embedded: boolean): string {
     const { rows, bytes } = summary.resumed
     lines.push(`${formatCount(rows)} rows (${formatBytes(bytes)}) were loaded by earlier runs`)
   }
-  const { filtered } = summary.rows
-  if (filtered > 0) lines.push(`${formatCount(filtered)} blank lines were skipped`)
+  lines.push(...summary.stages.map(stageLine))
+  const blank = summary.rows.filtered - sum(summary.stages.map((stage) => stage.filtered))
+  if (blank > 0) lines.push(`${formatCount(blank)} blank lines were skipped`)
   lines.push('', 'look at the rows:', `  ${lookCommand(summary.target, embedded)}`)
   return lines.join('\n')
+}
+
+function stageLine({ stage, in: taken, out, filtered, added, milliseconds }: StageStats): string {
+  const changes = [
+    ...(filtered > 0 ? [`${formatCount(filtered)} filtered`] : []),
+    ...(added > 0 ? [`${formatCount(added)} added`] : []),
+  ]
+  const what = changes.length === 0 ? '' : ` (${changes.join(', ')})`
+  const time = formatSeconds(milliseconds / 1000)
+  return `stage ${stage}: ${formatCount(taken)} rows in, ${formatCount(out)} out${what}, ${time}`
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0)
 }
 
 function headline(summary: Summary): string {

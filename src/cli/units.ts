@@ -51,6 +51,17 @@ export function parseTypes(text: string): Record<string, string> {
   return Object.fromEntries(types) // a column may be called __proto__
 }
 
+/** `old=new,old2=new2` */
+export function parseRenames(text: string): Record<string, string> {
+  const names = parseList(text).map((part): [string, string] => {
+    const at = part.indexOf('=')
+    if (at < 1 || at === part.length - 1)
+      throw new InvalidArgumentError('Expected old=new,old=new.')
+    return [part.slice(0, at), part.slice(at + 1)]
+  })
+  return Object.fromEntries(names)
+}
+
 /** The characters people write for those a shell swallows. */
 export function parseCharacters(text: string): string {
   return text.replaceAll('\\t', '\t').replaceAll('\\n', '\n').replaceAll('\\0', '\0')

@@ -3,7 +3,7 @@ import type { CsvRowEncoder } from './binary/csv-rows.ts'
 import { BINARY_HEADER, BINARY_TRAILER, encodeBinaryRows } from './binary/rows.ts'
 import { type BlockPool, growBlock, isEmpty } from './block-pool.ts'
 import { Kind } from './kinds.ts'
-import type { Block, RowCursor, RowPlan } from './rows.ts'
+import { type Block, ChunkRows, type RowCursor, type RowPlan } from './rows.ts'
 import { encodeTextRows } from './text-rows.ts'
 
 export type CopyFormat = 'binary' | 'text'
@@ -22,12 +22,17 @@ export interface CopyPart {
 export interface RangeRows {
   /** CSV bytes that rows can be read from without an index, as far as they go; null when an index is needed. */
   readonly straight: { readonly bytes: Buffer; readonly encoder: CsvRowEncoder } | null
-  /** Indexes what is left from a byte on, before which there are so many rows. */
-  index(byte: number, row: number): Chunk
+  /** The rows from a byte on, before which there are so many rows, chunk by chunk; a chunk is used up before the next. */
+  chunks(byte: number, row: number): AsyncIterable<Chunk> | Iterable<Chunk>
 }
 
-/** Writes rows into a block and moves the cursor. */
-type Encode = (block: Block) => void
+/** A way from rows to bytes. */
+interface Road {
+  /** Writes rows into a block and moves the cursor. */
+  encode(block: Block): void
+  /** Goes on behind the rows that it has; false at the end of the range. */
+  more(): Promise<boolean>
+}
 
 /**
  * Encodes a range, block by block, on the fastest road that its next row can take: straight from CSV bytes to COPY
@@ -44,34 +49,66 @@ export async function* encodeChunk(
   pool: BlockPool,
 ): AsyncGenerator<CopyPart> {
   cursor.rewind()
-  const { straight } = rows
-  const binary: Encode[] = []
-  let indexed = false
-  const index = (): void => {
-    if (!indexed) cursor.enter(rows.index(cursor.byte, cursor.row))
-    indexed = true
-  }
+  const chunks = new ChunkFeed(rows, plan, cursor)
   if (!plan.kinds.includes(Kind.server)) {
+    const binary: Road[] = [chunks.road((block) => encodeBinaryRows(cursor, plan, block))]
+    const { straight } = rows
     if (straight !== null) {
       const { bytes, encoder } = straight
-      binary.push((block) => encoder.encode(cursor, bytes, block))
+      binary.unshift({
+        encode: (block) => encoder.encode(cursor, bytes, block),
+        more: () => Promise.resolve(false),
+      })
     }
-    binary.push((block) => {
-      index()
-      encodeBinaryRows(cursor, plan, block)
-    })
     yield* encodeAs('binary', binary, cursor, pool)
     if (cursor.stop === 'end') return
   }
-  index()
-  if (cursor.row - cursor.base === cursor.chunk.rowCount) return
-  yield* encodeAs('text', [(block) => encodeTextRows(cursor, plan, block)], cursor, pool)
+  const text = chunks.road((block) => encodeTextRows(cursor, plan, block))
+  yield* encodeAs('text', [text], cursor, pool)
+}
+
+/** The chunks of a range, from where the cursor is when the first is asked for. */
+class ChunkFeed {
+  readonly #rows: RangeRows
+  readonly #plan: RowPlan
+  readonly #cursor: RowCursor
+  #chunks: AsyncIterator<Chunk> | Iterator<Chunk> | null = null
+
+  constructor(rows: RangeRows, plan: RowPlan, cursor: RowCursor) {
+    this.#rows = rows
+    this.#plan = plan
+    this.#cursor = cursor
+  }
+
+  /** A road over the chunks; where one road stops another can go on. */
+  road(encode: (block: Block) => void): Road {
+    return {
+      encode: (block) => {
+        if (this.#chunks === null) this.#cursor.stop = 'end'
+        else encode(block)
+      },
+      more: () => this.#next(),
+    }
+  }
+
+  async #next(): Promise<boolean> {
+    const { byte, row } = this.#cursor
+    this.#chunks ??= iteratorOf(this.#rows.chunks(byte, row))
+    const { done, value } = await this.#chunks.next()
+    if (done === true) return false
+    this.#cursor.enter(new ChunkRows(value, this.#plan))
+    return true
+  }
+}
+
+function iteratorOf<T>(items: AsyncIterable<T> | Iterable<T>): AsyncIterator<T> | Iterator<T> {
+  return Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]()
 }
 
 /** One COPY. Where a road stops the next one goes on in the same block. */
 async function* encodeAs(
   format: CopyFormat,
-  roads: Encode[],
+  roads: Road[],
   cursor: RowCursor,
   pool: BlockPool,
 ): AsyncGenerator<CopyPart> {
@@ -81,10 +118,10 @@ async function* encodeAs(
     let block = await pool.take()
     if (begins && format === 'binary') append(block, BINARY_HEADER)
     const start = block.length
-    encodeOnce(roads, cursor, block)
+    await encodeOnce(roads, cursor, block)
     while (cursor.stop === 'full' && block.length === start) {
       block = growBlock(block)
-      encodeOnce(roads, cursor, block)
+      await encodeOnce(roads, cursor, block)
     }
     if (cursor.stop !== 'full' && cursor.row === firstRow) {
       pool.give(block)
@@ -101,11 +138,15 @@ async function* encodeAs(
   } while (cursor.stop === 'full')
 }
 
-function encodeOnce(roads: Encode[], cursor: RowCursor, block: Block): void {
+async function encodeOnce(roads: Road[], cursor: RowCursor, block: Block): Promise<void> {
   for (;;) {
-    roads[0]!(block)
-    if (cursor.stop !== 'not-canonical' || roads.length === 1) return
-    roads.shift()
+    const road = roads[0]!
+    road.encode(block)
+    if (cursor.stop === 'full') return
+    if (cursor.stop === 'end') {
+      if (!(await road.more())) return
+    } else if (roads.length === 1) return
+    else roads.shift()
   }
 }
 

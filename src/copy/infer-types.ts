@@ -1,4 +1,4 @@
-import type { Chunk } from '../chunk/chunk.ts'
+import type { Fields } from '../chunk/fields.ts'
 import { encodeDate, encodeTimestamp, encodeTimestamptz } from './binary/times.ts'
 import { encodeUuid } from './binary/strings.ts'
 import { Block } from './rows.ts'
@@ -65,9 +65,9 @@ const FROM_CATALOG: Readonly<Record<string, InferredType>> = {
   uuid: 'uuid',
 }
 
-/** Infers the types of the columns of one chunk. */
-export function inferTypes(chunk: Chunk): InferredColumn[] {
-  const { bytes, offsets, rowCount, fieldCount } = chunk
+/** Infers the types of the columns of one fields. */
+export function inferTypes(fields: Fields): InferredColumn[] {
+  const { bytes, offsets, rowCount, fieldCount } = fields
   const columns: InferredColumn[] = []
   for (let field = 0; field < fieldCount; field++) {
     let type: InferredType = 'none'

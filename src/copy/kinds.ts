@@ -21,6 +21,8 @@ export const Kind = {
   bytea: 15,
   name: 16,
   char: 17,
+  /** As text; arrays and objects that stages give are JSON in it. */
+  json: 18,
 } as const
 
 export type Kind = (typeof Kind)[keyof typeof Kind]
@@ -30,7 +32,7 @@ const byTypeName: Readonly<Record<string, Kind>> = {
   text: Kind.text,
   varchar: Kind.text,
   bpchar: Kind.text,
-  json: Kind.text,
+  json: Kind.json,
   int2: Kind.int2,
   int4: Kind.int4,
   int8: Kind.int8,

@@ -1,19 +1,55 @@
-import type { Chunk } from '../chunk/chunk.ts'
+import { type Chunk, countRows } from '../chunk/chunk.ts'
+import { FieldColumn } from '../chunk/column.ts'
+import type { Fields } from '../chunk/fields.ts'
+import type { Result } from '../chunk/value.ts'
 import type { Kind } from './kinds.ts'
 
-/** One column of the COPY: which field of a row it takes, and how that is encoded. */
+/** One column of the COPY: which column of a chunk it takes, and how that is encoded. */
 export interface CopyColumn {
-  readonly field: number
+  readonly slot: number
   readonly kind: Kind
 }
 
 /** The columns as the row loops want them. */
 export class RowPlan {
-  readonly fields: Int32Array
+  readonly slots: Int32Array
   readonly kinds: Uint8Array
   constructor(columns: readonly CopyColumn[]) {
-    this.fields = Int32Array.from(columns, (column) => column.field)
+    this.slots = Int32Array.from(columns, (column) => column.slot)
     this.kinds = Uint8Array.from(columns, (column) => column.kind)
+  }
+}
+
+const NO_FIELDS: Fields = {
+  bytes: Buffer.alloc(0),
+  rowCount: 0,
+  fieldCount: 0,
+  offsets: new Int32Array(0),
+  quote: -1,
+}
+
+/** The rows of a chunk as the row loops want them: by position among the rows that are in, and by column of the COPY. */
+export class ChunkRows {
+  /** How many are in. */
+  readonly count: number
+  /** Null while all are. */
+  readonly selection: Int32Array | null
+  /** What the columns of the input refer to. */
+  readonly fields: Fields
+  /** By column of the COPY: its field, -1 for one whose values a stage has given. */
+  readonly fieldOf: Int32Array
+  /** By column of the COPY: those values, none for a field. */
+  readonly valuesOf: readonly (readonly Result[])[]
+
+  constructor(chunk: Chunk, { slots }: RowPlan) {
+    const columns = Array.from(slots, (slot) => chunk.columns[slot]!)
+    this.count = countRows(chunk)
+    this.selection = chunk.selection
+    this.fields = columns.find((column) => column instanceof FieldColumn)?.fields ?? NO_FIELDS
+    this.fieldOf = Int32Array.from(columns, (column) =>
+      column instanceof FieldColumn ? column.field : -1,
+    )
+    this.valuesOf = columns.map((column) => (column instanceof FieldColumn ? [] : column.values))
   }
 }
 
@@ -31,14 +67,14 @@ export class RowCursor {
   byte = 0
   stop: Stop = 'end'
   scratch = Buffer.allocUnsafeSlow(4096)
-  #chunk: Chunk | null = null
+  #rows: ChunkRows | null = null
 
   /** Rows of the range before the chunk's first one. */
   base = 0
 
-  get chunk(): Chunk {
-    if (this.#chunk === null) throw new Error('the cursor has no chunk')
-    return this.#chunk
+  get rows(): ChunkRows {
+    if (this.#rows === null) throw new Error('the cursor has no rows')
+    return this.#rows
   }
 
   /** Goes to the first row of a range. */
@@ -48,9 +84,9 @@ export class RowCursor {
     this.stop = 'full'
   }
 
-  /** Goes on with a chunk whose first row is the next one. */
-  enter(chunk: Chunk): void {
-    this.#chunk = chunk
+  /** Goes on with rows the first of which is the next one. */
+  enter(rows: ChunkRows): void {
+    this.#rows = rows
     this.base = this.row
     this.stop = 'full'
   }

@@ -24,7 +24,11 @@ export interface ErrorDetails {
 }
 
 export type ConfigCode =
-  'CONFIG_USAGE' | 'CONFIG_BAD_VALUE' | 'CONFIG_UNKNOWN_COLUMN' | 'CONFIG_MISSING_COLUMN'
+  | 'CONFIG_USAGE'
+  | 'CONFIG_BAD_VALUE'
+  | 'CONFIG_BAD_STAGE'
+  | 'CONFIG_UNKNOWN_COLUMN'
+  | 'CONFIG_MISSING_COLUMN'
 
 export type SourceCode =
   | 'SOURCE_NOT_FOUND'
@@ -52,7 +56,10 @@ export type CheckpointCode =
   | 'CHECKPOINT_FENCED'
   | 'CHECKPOINT_SCHEMA'
 
-export type ErrorCode = ConfigCode | SourceCode | TargetCode | CheckpointCode | 'RUN_ABORTED'
+export type StageCode = 'STAGE_THREW' | 'STAGE_CAST' | 'STAGE_VALUE'
+
+export type ErrorCode =
+  ConfigCode | SourceCode | StageCode | TargetCode | CheckpointCode | 'RUN_ABORTED'
 
 export abstract class MillraceError extends Error {
   abstract readonly code: ErrorCode
@@ -82,6 +89,15 @@ export class ConfigError extends MillraceError {
 export class SourceError extends MillraceError {
   readonly code: SourceCode
   constructor(code: SourceCode, message: string, details?: ErrorDetails) {
+    super(message, details)
+    this.code = code
+  }
+}
+
+/** A stage could not take a row. */
+export class StageError extends MillraceError {
+  readonly code: StageCode
+  constructor(code: StageCode, message: string, details?: ErrorDetails) {
     super(message, details)
     this.code = code
   }

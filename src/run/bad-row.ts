@@ -1,8 +1,15 @@
-import type { BadRecord } from '../chunk/chunk.ts'
-import { type MillraceError, SourceError, TargetError, type Where } from '../core/errors.ts'
+import type { BadRecord } from '../chunk/fields.ts'
+import {
+  type MillraceError,
+  SourceError,
+  StageError,
+  TargetError,
+  type Where,
+} from '../core/errors.ts'
 import type { CsvEngine } from '../source/csv/engine.ts'
 import { recordNumber } from '../source/csv/locate.ts'
-import type { RefusedRow } from '../target/chunk-transaction.ts'
+import type { BadColumnValue } from '../copy/text-rows.ts'
+import type { StageFailure } from '../stage/stage-list.ts'
 import type { LaneInput, RangeBytes } from './lane-protocol.ts'
 
 /** The error for a record that cannot become a row. */
@@ -24,22 +31,21 @@ export function badRecordError(
   })
 }
 
-/** The error for a row that the server refused, with its place in the input. */
+/** What places are found with. */
+interface Reader {
+  readonly engine: CsvEngine
+  readonly input: LaneInput
+}
+
+/** The error for a row of the index that the server refused, with its place in the input. */
 export function refusedRowError(
-  { row, refusal }: RefusedRow,
-  input: LaneInput,
-  engine: CsvEngine,
-  { range, buffer, length }: RangeBytes,
+  refusal: TargetError,
+  row: number,
+  reader: Reader,
+  source: RangeBytes,
 ): MillraceError {
-  const bytes = Buffer.from(buffer, 0, length)
-  const { skipped } = engine.index(bytes, input.fieldCount, range.records)
-  const record = skipped.reduce((found, blank) => (blank <= found ? found + 1 : found), row)
-  const start = recordNumber(engine, bytes, record)
   const where: Where = {
-    source: input.source,
-    record: range.firstRecord + start.record,
-    line: range.firstLine + start.lines,
-    byte: range.start + start.byte,
+    ...placeOfRow(row, reader, source),
     ...(refusal.server.column === undefined ? {} : { column: refusal.server.column }),
   }
   const state =
@@ -54,6 +60,55 @@ export function refusedRowError(
       hint: 'change what refuses it in the database (a constraint, a missing key) and run the same command again: it goes on from there; or mend the file and begin anew with --restart',
     },
   )
+}
+
+/** The error for a row that a stage could not take, with its place in the input. */
+export function stageFailureError(
+  { stage, record, code, reason, columns, cause }: StageFailure,
+  reader: Reader,
+  source: RangeBytes,
+): StageError {
+  const where = placeOfRow(record, reader, source)
+  const of = columns.length === 0 ? '' : ` (columns it reads: ${columns.join(', ')})`
+  return new StageError(code, `${place(where)}: stage ${stage}${of}: ${reason}`, {
+    where,
+    cause,
+    hint: 'change the stage so that it takes such rows, or filter them out before it; with another stage, begin anew with --restart',
+  })
+}
+
+/** The error for a value that a stage gave for a row of the index, and its column cannot hold. */
+export function badValueError(
+  error: BadColumnValue,
+  row: number,
+  column: string,
+  reader: Reader,
+  source: RangeBytes,
+): StageError {
+  const where = { ...placeOfRow(row, reader, source), column }
+  return new StageError('STAGE_VALUE', `${place(where)}: a stage gave it ${error.message}`, {
+    where,
+    cause: error,
+    hint: 'give a string, number, bigint, boolean, Date, Uint8Array, or an array or object of these',
+  })
+}
+
+/** The place of a row of the index. */
+function placeOfRow(
+  row: number,
+  { engine, input }: Reader,
+  { range, buffer, length }: RangeBytes,
+): Where {
+  const bytes = Buffer.from(buffer, 0, length)
+  const { skipped } = engine.index(bytes, input.fieldCount, range.records)
+  const record = skipped.reduce((found, blank) => (blank <= found ? found + 1 : found), row)
+  const start = recordNumber(engine, bytes, record)
+  return {
+    source: input.source,
+    record: range.firstRecord + start.record,
+    line: range.firstLine + start.lines,
+    byte: range.start + start.byte,
+  }
 }
 
 function place(where: Where): string {

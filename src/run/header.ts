@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import type { Chunk } from '../chunk/chunk.ts'
+import type { Fields } from '../chunk/fields.ts'
 import type { Position } from '../chunk/range.ts'
 import { unquote } from '../chunk/unquote.ts'
 import { SourceError } from '../core/errors.ts'
@@ -91,22 +91,22 @@ function endOfFirst(engine: CsvEngine, bytes: Buffer, more: boolean): RecordStar
 function fieldsOf(source: ByteSource, engine: CsvEngine, record: Buffer): string[] {
   if (record.length === 0) return []
   if (!isUtf8(record)) throw badHeader(source, 'is not UTF-8')
-  const { chunk, bad } = engine.index(record, 0, 1)
+  const { fields, bad } = engine.index(record, 0, 1)
   if (bad[0] !== undefined) throw badHeader(source, bad[0].reason)
-  return chunk.rowCount === 0
+  return fields.rowCount === 0
     ? []
-    : Array.from({ length: chunk.fieldCount }, (_, field) => fieldText(chunk, 0, field) ?? '')
+    : Array.from({ length: fields.fieldCount }, (_, field) => fieldText(fields, 0, field) ?? '')
 }
 
 /** A field as a string; null for NULL. */
-export function fieldText(chunk: Chunk, row: number, field: number): string | null {
-  const k = (row * chunk.fieldCount + field) * 2
-  const from = chunk.offsets[k]!
-  const to = chunk.offsets[k + 1]!
+export function fieldText(fields: Fields, row: number, field: number): string | null {
+  const k = (row * fields.fieldCount + field) * 2
+  const from = fields.offsets[k]!
+  const to = fields.offsets[k + 1]!
   if (from < 0) return null
-  if (to >= 0) return chunk.bytes.toString('utf8', from, to)
+  if (to >= 0) return fields.bytes.toString('utf8', from, to)
   const plain = Buffer.alloc(~to - from)
-  return plain.toString('utf8', 0, unquote(chunk.bytes, from, ~to, chunk.quote, plain, 0))
+  return plain.toString('utf8', 0, unquote(fields.bytes, from, ~to, fields.quote, plain, 0))
 }
 
 function badHeader(source: ByteSource, what: string): SourceError {

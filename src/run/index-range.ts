@@ -1,20 +1,20 @@
-import type { Chunk } from '../chunk/chunk.ts'
+import type { Fields } from '../chunk/fields.ts'
 import { findBadText } from '../source/csv/check-text.ts'
 import type { CsvEngine } from '../source/csv/engine.ts'
 import { badRecordError } from './bad-row.ts'
 import type { LaneInput, RangeBytes } from './lane-protocol.ts'
 
 /**
- * Makes a chunk of a range.
+ * Indexes the fields of a range.
  *
  * Errors: SOURCE_BAD_ROW for the first record that cannot become a row.
  */
-export function indexRange(engine: CsvEngine, input: LaneInput, source: RangeBytes): Chunk {
+export function indexRange(engine: CsvEngine, input: LaneInput, source: RangeBytes): Fields {
   return indexFrom(engine, input, source, 0, 0)
 }
 
 /**
- * Makes a chunk of what a range holds from a byte on, before which it has so many records.
+ * Indexes what a range holds from a byte on, before which it has so many records.
  *
  * Errors: as indexRange.
  */
@@ -24,14 +24,14 @@ export function indexFrom(
   source: RangeBytes,
   byte: number,
   record: number,
-): Chunk {
+): Fields {
   const bytes = Buffer.from(source.buffer, byte, source.length - byte)
   const badText = findBadText(engine, bytes)
-  const { chunk, bad } = engine.index(bytes, input.fieldCount, source.range.records - record)
+  const { fields, bad } = engine.index(bytes, input.fieldCount, source.range.records - record)
   const first = [...bad, ...(badText === null ? [] : [badText])].sort((a, b) => a.byte - b.byte)[0]
   if (first !== undefined) {
     const inRange = { ...first, record: first.record + record, byte: first.byte + byte }
     throw badRecordError(inRange, input, source)
   }
-  return chunk
+  return fields
 }

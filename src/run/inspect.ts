@@ -59,13 +59,13 @@ export async function inspect(options: InspectOptions): Promise<Inspection> {
     let end = data.byte
     for await (const piece of cut(source, engine, data, null, limits, buffers)) {
       const input = { source: source.name, dialect, fieldCount }
-      const chunk = indexRange(engine, input, piece)
-      const inferred = inferTypes(chunk)
+      const fields = indexRange(engine, input, piece)
+      const inferred = inferTypes(fields)
       columns = columns.map((column, i) => widenColumn(column, inferred[i]!))
-      for (let row = 0; row < Math.min(ROWS, chunk.rowCount); row++) {
-        rows.push(Array.from({ length: fieldCount }, (_, field) => fieldText(chunk, row, field)))
+      for (let row = 0; row < Math.min(ROWS, fields.rowCount); row++) {
+        rows.push(Array.from({ length: fieldCount }, (_, field) => fieldText(fields, row, field)))
       }
-      records += chunk.rowCount
+      records += fields.rowCount
       end = piece.range.end
       break
     }

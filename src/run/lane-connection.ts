@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from 'pg'
 import { TargetError } from '../core/errors.ts'
-import { connect, type ConnectionTarget } from '../target/connect.ts'
+import { breakConnection, connect, type ConnectionTarget } from '../target/connect.ts'
 
 /** A lost connection is tried again for this long. */
 const RETRY_FOR_MS = 60_000
@@ -47,6 +47,11 @@ export class LaneConnection {
   async close(): Promise<void> {
     // A connection that never came, or is lost already, has nothing to say about its end.
     await this.#client.then((client) => client.end()).catch(() => undefined)
+  }
+
+  /** Breaks the connection without a word: what it waits for fails. */
+  async break(): Promise<void> {
+    await this.#client.then(breakConnection).catch(() => undefined) // it never came
   }
 
   #connect(): Promise<Client> {

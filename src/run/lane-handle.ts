@@ -1,25 +1,51 @@
 import { Worker } from 'node:worker_threads'
-import type { FromLane, ToLane } from './lane-protocol.ts'
+import { toError } from '../core/errors.ts'
+import { aborted } from './abort.ts'
+import type { FromLane, FromThread, LaneInput, ThreadMessage, ToLane } from './lane-protocol.ts'
+import { LaneWork } from './lane-work.ts'
+import type { StageSource, StageSpec } from './stage-source.ts'
 import { unpackError } from './wire-error.ts'
 
-/** The main thread's end of a lane. */
-export class LaneHandle {
-  readonly #worker: Worker
+/** The run's end of a lane. */
+export interface LaneHandle {
   /** Settles when the lane has ended: its connection is closed, its thread gone. */
   readonly ended: Promise<void>
   /** Ranges that were handed over and not answered yet. */
+  inFlight: number
+  open(input: LaneInput): void
+  post(message: ToLane): void
+  /** Ends it at once; its connection breaks, and the server rolls its chunk back. */
+  kill(): Promise<void>
+}
+
+type OnMessage = (lane: LaneHandle, message: FromLane) => void
+
+/**
+ * Starts a lane: in a thread of its own, unless a stage holds a function of the caller's, which cannot leave its thread.
+ */
+export function startLane(stages: StageSource, onMessage: OnMessage): LaneHandle {
+  return stages.specs === null
+    ? new LocalLane(stages, onMessage)
+    : new ThreadLane(stages.specs, onMessage)
+}
+
+class ThreadLane implements LaneHandle {
+  readonly #worker: Worker
+  readonly #stages: readonly StageSpec[]
+  readonly ended: Promise<void>
   inFlight = 0
 
-  constructor(onMessage: (lane: LaneHandle, message: FromLane) => void) {
+  constructor(stages: readonly StageSpec[], onMessage: OnMessage) {
+    this.#stages = stages
     this.#worker = new Worker(new URL('./lane-thread.js', import.meta.url), {
       // Chunks live outside the heap; a small young generation keeps the heap of each lane at a few MB.
       resourceLimits: { maxYoungGenerationSizeMb: 8 },
     })
     this.ended = new Promise((resolve, reject) => {
       let failure: Error | null = null
-      this.#worker.on('message', (message: FromLane) => {
+      this.#worker.on('message', (message: FromThread) => {
         if (message.type === 'failed') failure ??= unpackError(message.error)
-        else onMessage(this, message)
+        else if (message.type !== 'ended') onMessage(this, message)
       })
       this.#worker.on('error', (error) => (failure ??= error))
       this.#worker.on('exit', () => {
@@ -31,17 +57,54 @@ export class LaneHandle {
     this.ended.catch(() => undefined)
   }
 
-  post(message: ToLane): void {
-    const cut = 'cut' in message ? message.cut : null
-    if (cut === null) this.#worker.postMessage(message)
-    else {
-      this.inFlight++
-      this.#worker.postMessage(message, [cut.buffer])
-    }
+  open(input: LaneInput): void {
+    this.#send({ type: 'open', input, stages: this.#stages })
   }
 
-  /** Ends the thread at once; its connection breaks, and the server rolls its chunk back. */
+  post(message: ToLane): void {
+    if ('cut' in message) this.inFlight++
+    this.#send(message, 'cut' in message ? [message.cut.buffer] : [])
+  }
+
   async kill(): Promise<void> {
     await this.#worker.terminate()
+  }
+
+  #send(message: ThreadMessage, transfer: ArrayBuffer[] = []): void {
+    this.#worker.postMessage(message, transfer)
+  }
+}
+
+/** A lane in the thread of the run. */
+class LocalLane implements LaneHandle {
+  readonly #work: LaneWork
+  readonly #stages: StageSource
+  readonly ended: Promise<void>
+  inFlight = 0
+
+  constructor(stages: StageSource, onMessage: OnMessage) {
+    this.#stages = stages
+    let end: (error: unknown) => void = () => undefined
+    this.ended = new Promise((resolve, reject) => {
+      end = (error) => {
+        if (error === null) resolve()
+        else reject(toError(error))
+      }
+    })
+    this.ended.catch(() => undefined)
+    this.#work = new LaneWork({ report: (message) => onMessage(this, message), ended: end })
+  }
+
+  open(input: LaneInput): void {
+    this.#work.open(input, async () => (await this.#stages.find()).stages)
+  }
+
+  post(message: ToLane): void {
+    if ('cut' in message) this.inFlight++
+    this.#work.receive(message)
+  }
+
+  async kill(): Promise<void> {
+    await this.#work.abort(aborted())
   }
 }

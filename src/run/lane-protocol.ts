@@ -4,8 +4,10 @@ import type { InferredColumn } from '../copy/infer-types.ts'
 import type { CopyColumn } from '../copy/rows.ts'
 import type { ErrorCode, Where } from '../core/errors.ts'
 import type { CsvDialect } from '../source/csv/dialect.ts'
+import type { StageStats } from '../stage/stage-list.ts'
 import type { ConnectionTarget } from '../target/connect.ts'
 import type { CopyTarget } from '../target/chunk-transaction.ts'
+import type { StageSpec } from './stage-source.ts'
 
 /** What a lane needs to know of the input. */
 export interface LaneInput {
@@ -17,6 +19,8 @@ export interface LaneInput {
 /** What a lane needs to load: where to, and under which claim. */
 export interface LoadPlan {
   readonly target: CopyTarget
+  /** What the stages are given. */
+  readonly fields: readonly FieldInfo[]
   readonly columns: readonly CopyColumn[]
   readonly scope: ClaimScope
   /** Whether a value that does not fit its column's type widens the column. */
@@ -30,12 +34,27 @@ export interface RangeBytes {
   readonly length: number
 }
 
+/** A field of the input, by what stages call it. */
+export interface FieldInfo {
+  readonly name: string
+  /** Name of its type in pg_catalog. */
+  readonly type: string
+}
+
+/** To the thread of a lane; `open` comes first. */
+export type ThreadMessage =
+  | {
+      readonly type: 'open'
+      readonly input: LaneInput
+      readonly stages: readonly StageSpec[]
+    }
+  | ToLane
+
 /**
- * To a lane: `open` first; `connect` before `load`. After `load` the ranges are loaded, before it their types are
+ * To a lane that knows its input: `connect` before `load`. After `load` the ranges are loaded, before it their types are
  * inferred. `replan` answers `misfit`.
  */
 export type ToLane =
-  | { readonly type: 'open'; readonly input: LaneInput }
   | { readonly type: 'connect'; readonly connection: ConnectionTarget }
   | { readonly type: 'infer'; readonly cut: RangeBytes }
   | { readonly type: 'load'; readonly plan: LoadPlan }
@@ -58,6 +77,8 @@ export type FromLane =
       readonly rows: number
       readonly outcome: 'committed' | 'done'
       readonly milliseconds: number
+      /** What the stages have done; nothing for a chunk that was committed before. */
+      readonly stages: readonly StageStats[]
       readonly buffer: ArrayBuffer
     }
   | {
@@ -68,12 +89,14 @@ export type FromLane =
       readonly columns: readonly InferredColumn[]
     }
   | { readonly type: 'reconnecting'; readonly message: string }
-  | { readonly type: 'failed'; readonly error: WireError }
-  | { readonly type: 'ended' }
+
+/** From the thread of a lane. */
+export type FromThread =
+  FromLane | { readonly type: 'failed'; readonly error: WireError } | { readonly type: 'ended' }
 
 /** An error of Millrace as it travels between threads: its class would be lost on the way. */
 export interface WireError {
-  readonly kind: 'config' | 'source' | 'target' | 'checkpoint' | 'aborted' | 'unknown'
+  readonly kind: 'config' | 'source' | 'stage' | 'target' | 'checkpoint' | 'aborted' | 'unknown'
   readonly code: ErrorCode | null
   readonly message: string
   readonly where: Where | undefined

@@ -1,12 +1,16 @@
 import type { Client } from 'pg'
-import { claimedRows } from '../checkpoint/claims.ts'
+import { type ClaimCounts, claimedRows } from '../checkpoint/claims.ts'
+import type { Range } from '../chunk/range.ts'
 import { BlockPool } from '../copy/block-pool.ts'
 import { type CopyPart, encodeChunk } from '../copy/encode-chunk.ts'
 import { type InferredColumn, inferTypes } from '../copy/infer-types.ts'
 import { RowCursor, RowPlan } from '../copy/rows.ts'
-import { CheckpointError, toError } from '../core/errors.ts'
+import { BadColumnValue } from '../copy/text-rows.ts'
+import { CheckpointError, StageError, toError } from '../core/errors.ts'
 import { Queue } from '../core/queue.ts'
 import type { CsvEngine } from '../source/csv/engine.ts'
+import type { AnyStage } from '../stage/stage.ts'
+import { StageList } from '../stage/stage-list.ts'
 import {
   ChunkLoader,
   type EncodedChunk,
@@ -14,11 +18,12 @@ import {
   RefusedRow,
 } from '../target/chunk-transaction.ts'
 import { isConnectionLost } from '../target/server-error.ts'
-import { refusedRowError } from './bad-row.ts'
+import { columnsOf } from './field-types.ts'
+import { badValueError, refusedRowError } from './bad-row.ts'
 import type { LaneConnection } from './lane-connection.ts'
 import type { FromLane, LaneInput, LoadPlan, RangeBytes } from './lane-protocol.ts'
 import { indexRange } from './index-range.ts'
-import { rowsOfRange, straightEncoder } from './range-rows.ts'
+import { RangeReader, type RangeReading } from './range-reader.ts'
 
 /** Blocks of a lane: 6 MiB that are encoded or under way, enough to keep the server busy over a COMMIT. */
 const BLOCKS = 24
@@ -27,6 +32,7 @@ const BLOCKS = 24
 export interface Lane {
   readonly engine: CsvEngine
   readonly input: LaneInput
+  readonly stages: readonly AnyStage[]
   /** Where its ranges come from. */
   readonly ranges: Queue<RangeBytes>
   /** Tells the main thread; the buffers named move there. */
@@ -39,11 +45,34 @@ export interface Lane {
 type SessionEnd =
   { readonly type: 'done' | 'lost' } | { readonly type: 'replan'; readonly plan: LoadPlan }
 
+/** A range that is not committed yet. */
+interface PendingRange extends RangeBytes {
+  /** What is read of it, as soon as somebody does. */
+  reading: RangeReading | null
+}
+
 /** A chunk on its way from the encoder to the server. */
-interface Prepared extends EncodedChunk {
-  readonly source: RangeBytes
+class Prepared implements EncodedChunk {
+  readonly source: PendingRange
+  readonly reading: RangeReading
+  readonly parts: AsyncIterable<CopyPart>
   /** When its loading began, on the clock of performance.now(). */
-  began: number
+  began = 0
+
+  constructor(source: PendingRange, reading: RangeReading, parts: AsyncIterable<CopyPart>) {
+    this.source = source
+    this.reading = reading
+    this.parts = parts
+  }
+
+  get range(): Range {
+    return this.source.range
+  }
+
+  get counts(): ClaimCounts {
+    const { count, added, checksum } = this.reading
+    return { loaded: count, added, checksum }
+  }
 }
 
 /**
@@ -58,13 +87,27 @@ export async function runLane(
   connection: LaneConnection,
   first: LoadPlan,
 ): Promise<void> {
-  const pending: RangeBytes[] = []
-  let plan = first
+  const pending: PendingRange[] = []
+  for (let plan: LoadPlan | null = first; plan !== null;) {
+    const current: LoadPlan = plan
+    const stages = new StageList(lane.stages, columnsOf(current.fields))
+    plan = await withStages(stages, () => runPlan(connection, lane, current, stages, pending))
+  }
+}
+
+/** Loads by one plan, over as many connections as it takes; returns the plan to go on by, null at the end. */
+async function runPlan(
+  connection: LaneConnection,
+  lane: Lane,
+  plan: LoadPlan,
+  stages: StageList,
+  pending: PendingRange[],
+): Promise<LoadPlan | null> {
   for (;;) {
-    const end = await runSession(connection, lane, plan, pending)
-    if (end.type === 'done') return
-    if (end.type === 'replan') plan = end.plan
-    else await settle(await connection.reopen(), lane, plan, pending)
+    const end = await runSession(connection, lane, plan, stages, pending)
+    if (end.type === 'done') return null
+    if (end.type === 'replan') return end.plan
+    await settle(await connection.reopen(), lane, plan, pending)
   }
 }
 
@@ -73,17 +116,19 @@ async function runSession(
   connection: LaneConnection,
   lane: Lane,
   plan: LoadPlan,
-  pending: RangeBytes[],
+  stages: StageList,
+  pending: PendingRange[],
 ): Promise<SessionEnd> {
   const prepared = new Queue<Prepared>()
   const pool = new BlockPool(BLOCKS)
   const stop = new AbortController()
-  const encoding = encodeAhead(lane, plan, pending, pool, prepared, stop.signal)
-  const ended = ({ source, rows, began }: Prepared, outcome: Outcome): void => {
+  const encoding = encodeAhead(lane, plan, stages, pending, pool, prepared, stop.signal)
+  const ended = ({ source, reading, began }: Prepared, outcome: Outcome): void => {
     const { range, buffer } = source
     const milliseconds = performance.now() - began
+    const done = { outcome, milliseconds, stages: outcome === 'committed' ? reading.stats : [] }
     pending.splice(pending.indexOf(source), 1)
-    lane.report({ type: 'loaded', range, rows, outcome, milliseconds, buffer }, [buffer])
+    lane.report({ type: 'loaded', range, rows: reading.count, ...done, buffer }, [buffer])
   }
   try {
     const client = await connection.client
@@ -101,8 +146,14 @@ async function runSession(
     }
     const better = plan.widening && isMisfit(error) ? await replan(lane, plan, pending[0]!) : null
     if (better !== null) return { type: 'replan', plan: better }
+    const first = pending[0]!
+    const indexRow = (row: number): number => first.reading?.indexRow(row) ?? row
     if (error instanceof RefusedRow) {
-      throw refusedRowError(error, lane.input, lane.engine, pending[0]!)
+      throw refusedRowError(error.refusal, indexRow(error.row), lane, first)
+    }
+    if (error instanceof BadColumnValue) {
+      const column = plan.target.columns[error.column]!
+      throw badValueError(error, indexRow(error.row), column, lane, first)
     }
     throw error
   } finally {
@@ -117,6 +168,8 @@ const MISFITS = new Set(['22P02', '22P03', '22003', '22007', '22008', '22021'])
 
 function isMisfit(error: unknown): boolean {
   if (error instanceof CheckpointError) return error.code === 'CHECKPOINT_FENCED'
+  // A stage was given text that is no value of the field's type.
+  if (error instanceof StageError) return error.code === 'STAGE_CAST'
   return error instanceof RefusedRow && MISFITS.has(error.refusal.server.sqlstate ?? '')
 }
 
@@ -125,29 +178,46 @@ function replan(lane: Lane, plan: LoadPlan, source: RangeBytes): Promise<LoadPla
   return lane.replan(plan.scope.epoch, inferTypes(chunk))
 }
 
+/** Opens the stages for some work, and closes them behind it; when both fail, both are told. */
+async function withStages<T>(stages: StageList, work: () => Promise<T>): Promise<T> {
+  let result: T
+  try {
+    await stages.open()
+    result = await work()
+  } catch (error) {
+    await stages.close().catch((failure: unknown) => {
+      throw new AggregateError([error, failure], 'a stage failed to close after a failure')
+    })
+    throw error
+  }
+  await stages.close()
+  return result
+}
+
 /** Indexes and encodes ranges ahead of the sender, as far as the pool's blocks reach. Errors go to the sender. */
 async function encodeAhead(
   lane: Lane,
   plan: LoadPlan,
-  pending: RangeBytes[],
+  stages: StageList,
+  pending: PendingRange[],
   pool: BlockPool,
   prepared: Queue<Prepared>,
   stop: AbortSignal,
 ): Promise<void> {
   const cursor = new RowCursor()
   const rowPlan = new RowPlan(plan.columns)
-  const encoder = straightEncoder(lane.engine, lane.input, rowPlan)
+  const reader = new RangeReader(lane.engine, lane.input, stages, plan.fields, rowPlan)
   const again = [...pending]
   let parts: Queue<CopyPart> | null = null
   try {
     for (;;) {
-      const source = again.shift() ?? (await lane.ranges.take(stop))
+      const source = again.shift() ?? (await nextRange(lane, pending, stop))
       if (source === undefined) break
-      if (!pending.includes(source)) pending.push(source)
-      const { rows, count, checksum } = rowsOfRange(lane.engine, lane.input, source, encoder)
+      const reading = reader.read(source)
+      source.reading = reading
       parts = new Queue<CopyPart>()
-      prepared.push({ source, range: source.range, checksum, rows: count, parts, began: 0 })
-      for await (const part of encodeChunk(rows, rowPlan, cursor, pool)) parts.push(part)
+      prepared.push(new Prepared(source, reading, parts))
+      for await (const part of encodeChunk(reading, rowPlan, cursor, pool)) parts.push(part)
       parts.end()
       parts = null
     }
@@ -158,19 +228,32 @@ async function encodeAhead(
   }
 }
 
+async function nextRange(
+  lane: Lane,
+  pending: PendingRange[],
+  stop: AbortSignal,
+): Promise<PendingRange | undefined> {
+  const taken = await lane.ranges.take(stop)
+  if (taken === undefined) return undefined
+  const source = { ...taken, reading: null }
+  pending.push(source)
+  return source
+}
+
 /** After a lost connection only the claims tell whether a chunk was committed. */
 async function settle(
   client: Client,
   lane: Lane,
   plan: LoadPlan,
-  pending: RangeBytes[],
+  pending: PendingRange[],
 ): Promise<void> {
   for (const source of [...pending]) {
     const rows = await claimedRows(client, plan.scope, source.range)
     if (rows === null) continue
     pending.splice(pending.indexOf(source), 1)
     const { range, buffer } = source
-    lane.report({ type: 'loaded', range, rows, outcome: 'committed', milliseconds: 0, buffer }, [
+    const outcome = 'committed'
+    lane.report({ type: 'loaded', range, rows, outcome, milliseconds: 0, stages: [], buffer }, [
       buffer,
     ])
   }

@@ -5,11 +5,13 @@ import { type InferredColumn, widenColumn } from '../copy/infer-types.ts'
 import { toError } from '../core/errors.ts'
 import type { Logger } from '../core/log.ts'
 import type { Cut } from '../source/csv/cut.ts'
+import type { StageStats } from '../stage/stage-list.ts'
 import { aborted } from './abort.ts'
 import type { ConnectionTarget } from '../target/connect.ts'
 import type { BufferPool } from './buffer-pool.ts'
-import { LaneHandle } from './lane-handle.ts'
+import { type LaneHandle, startLane } from './lane-handle.ts'
 import type { FromLane, LaneInput, LoadPlan } from './lane-protocol.ts'
+import type { StageSource } from './stage-source.ts'
 
 /** Ranges a lane holds: one that is sent, one that is encoded meanwhile. */
 export const RANGES_PER_LANE = 2
@@ -22,6 +24,8 @@ export interface LoadedRange {
   readonly rows: number
   readonly outcome: 'committed' | 'done'
   readonly milliseconds: number
+  /** What the stages have done; nothing for a chunk that was committed before. */
+  readonly stages: readonly StageStats[]
 }
 
 /** Finds a plan for values that do not fit, given the epoch of the plan they were encoded for. */
@@ -47,11 +51,11 @@ export class Lanes {
   #inferred: readonly InferredColumn[] = []
   #failure: Error | null = null
 
-  constructor(count: number, buffers: BufferPool, log: Logger) {
+  constructor(count: number, stages: StageSource, buffers: BufferPool, log: Logger) {
     this.#buffers = buffers
     this.#log = log
     this.#lanes = Array.from({ length: count }, () => {
-      const lane = new LaneHandle((from, message) => this.#receive(from, message))
+      const lane = startLane(stages, (from, message) => this.#receive(from, message))
       lane.ended.catch((error: unknown) => {
         this.#failure ??= toError(error)
         this.#buffers.close()
@@ -62,7 +66,7 @@ export class Lanes {
   }
 
   open(input: LaneInput): void {
-    for (const lane of this.#lanes) lane.post({ type: 'open', input })
+    for (const lane of this.#lanes) lane.open(input)
   }
 
   /** Has the lanes open their connections; `load` is told of a failure. */
@@ -179,9 +183,6 @@ export class Lanes {
         break
       case 'reconnecting':
         this.#log.warn({ reason: message.message }, 'a lane lost its connection, connecting again')
-        break
-      case 'failed':
-      case 'ended':
         break
     }
   }

@@ -22,6 +22,7 @@ import { parseTableName, resolveTable, tableNameOf } from './plan.ts'
 import { type JobRequest, prepareJob } from './prepare-job.ts'
 import { ProgressTicker } from './progress.ts'
 import { remainingCuts } from './remaining-cuts.ts'
+import { type RunStages, StageSource } from './stage-source.ts'
 import type { Summary } from './summary.ts'
 import { Tally } from './tally.ts'
 import { VERSION } from './version.ts'
@@ -66,14 +67,16 @@ async function loadOpened(
   opened: ByteSource,
 ): Promise<Summary> {
   const buffers = new BufferPool(settings.chunkSize, settings.lanes * RANGES_PER_LANE + 2)
-  const lanes = new Lanes(settings.lanes, buffers, settings.log)
+  const stages = new StageSource(options.stages ?? [])
+  const lanes = new Lanes(settings.lanes, stages, buffers, settings.log)
   try {
     const start = await readStart(opened, options.dialect ?? {}, settings.maxRecord)
     const named = options.columns === undefined ? start : withNames(start, options.columns)
     const { source, dialect, reasons, fieldCount } = named
     settings.log.debug({ dialect, reasons }, 'dialect')
     lanes.open({ source: source.name, dialect, fieldCount })
-    return await loadFrom(options, settings, named, lanes, buffers)
+    const found = await stages.find()
+    return await loadFrom(options, settings, named, found, lanes, buffers)
   } finally {
     await lanes.close()
   }
@@ -114,6 +117,7 @@ async function loadFrom(
   options: LoadOptions,
   settings: Settings,
   start: CsvStart,
+  stages: RunStages,
   lanes: Lanes,
   buffers: BufferPool,
 ): Promise<Summary> {
@@ -139,7 +143,7 @@ async function loadFrom(
     const onInferred = (bytes: number): void => tally.inferred(bytes)
     const types = options.types ?? {}
     const limits = limitsOf(settings, start)
-    const subject = { client, settings, start, job, name, table, types }
+    const subject = { client, settings, start, job, name, table, types, stages }
     const request = { ...subject, limits, lanes, buffers, onInferred }
     return await loadHeld(request, keeper, tally, options.onProgress)
   } catch (error) {
@@ -192,7 +196,7 @@ async function runJob(
   tally.prepared(prepared)
   if (prepared.input.completedAt !== null && source.size !== null) return 'already-complete'
 
-  const { table, mapping, claims } = prepared
+  const { table, fields, mapping, claims } = prepared
   if (mapping.leftOut.length > 0) {
     settings.log.info({ columns: mapping.leftOut }, 'fields left out: the server computes them')
   }
@@ -205,7 +209,7 @@ async function runJob(
   }
   const target = { table: { schema: table.schema, table: table.table }, columns: mapping.names }
   const widening = prepared.ownTable && source.size === null
-  let plan: LoadPlan = { target, columns: mapping.columns, scope, widening }
+  let plan: LoadPlan = { target, fields, columns: mapping.columns, scope, widening }
   let current = table
   const onMisfit: OnMisfit = (epoch, columns) =>
     keeper.use(async (client) => {

@@ -26,7 +26,7 @@ export function mapColumns(table: Table, fields: readonly string[] | number): Ma
   const copied = taken.filter(({ column }) => !column.generated)
   return {
     names: copied.map(({ column }) => column.name),
-    columns: copied.map(({ column, field }) => ({ field, kind: kindOf(column.baseType) })),
+    columns: copied.map(({ column, field }) => ({ slot: field, kind: kindOf(column.baseType) })),
     leftOut: taken.filter(({ column }) => column.generated).map(({ column }) => column.name),
   }
 }
@@ -62,7 +62,8 @@ function byName(table: Table, fields: readonly string[]): (TableColumn | null)[]
   return columns
 }
 
-function findColumn(table: Table, field: string): TableColumn | undefined {
+/** The column that takes a field of a name, if there is one. */
+export function findColumn(table: Table, field: string): TableColumn | undefined {
   const { columns } = table
   return (
     columns.find((column) => column.name === field) ??

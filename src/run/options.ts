@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream'
 import type { Logger } from '../core/log.ts'
 import type { CsvDialect } from '../source/csv/dialect.ts'
 import type { Progress } from './progress.ts'
+import type { StageOption } from './stage-source.ts'
 
 /** What `load` takes. Sizes in bytes. */
 export interface LoadOptions {
@@ -19,6 +20,12 @@ export interface LoadOptions {
   readonly types?: Readonly<Record<string, string>> | undefined
   /** Whether a missing table is created, the default, or an error. */
   readonly create?: 'if-missing' | 'never' | undefined
+  /**
+   * What the rows pass through, in order: stages, or paths of modules whose default export is a stage or a list of them.
+   * A stage with a function of the caller's runs in the caller's thread, and so do all lanes then; a module runs in each
+   * lane's thread.
+   */
+  readonly stages?: readonly StageOption[] | undefined
   /** Threads with a connection each; the number of cores by default, at most 8. */
   readonly lanes?: number | undefined
   /** Bytes of a chunk, the unit of commit; 8 MiB by default. */

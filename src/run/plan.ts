@@ -1,9 +1,11 @@
 import { basename } from 'node:path'
 import type { Client } from 'pg'
+import type { ColumnInfo } from '../chunk/row-reader.ts'
 import { type InferredColumn, sqlType } from '../copy/infer-types.ts'
 import { ConfigError, TargetError } from '../core/errors.ts'
 import type { TableName } from '../core/identifier.ts'
 import { findTable, resolveSchema, type Table } from '../target/catalog.ts'
+import { sqlName } from './field-types.ts'
 import { type ColumnDefinition, createTableSql, isTypeName } from '../target/create-table.ts'
 import { columnNames, type CsvStart } from './header.ts'
 
@@ -40,32 +42,39 @@ export async function resolveTable(
 }
 
 /**
- * The columns of a table to be created.
+ * The columns of a table to be created: those behind the stages. A field that passes untouched has the type that was
+ * inferred for it.
  *
  * Errors: CONFIG_UNKNOWN_COLUMN for a type given to a column that is not there, CONFIG_BAD_VALUE for what is no type.
  */
 export function defineColumns(
   start: CsvStart,
   inferred: readonly InferredColumn[],
+  columns: readonly ColumnInfo[],
   types: Readonly<Record<string, string>>,
 ): ColumnDefinition[] {
-  const names = columnNames(start)
+  const fields = columnNames(start)
+  const names = new Set([...fields, ...columns.map(({ name }) => name)])
   for (const [name, type] of Object.entries(types)) {
-    if (!names.includes(name)) {
+    if (!names.has(name)) {
       throw new ConfigError(
         'CONFIG_UNKNOWN_COLUMN',
         `--types names column ${JSON.stringify(name)}, which the input does not have`,
-        { hint: `its columns are ${names.map((n) => JSON.stringify(n)).join(', ')}` },
+        { hint: `its columns are ${[...names].map((n) => JSON.stringify(n)).join(', ')}` },
       )
     }
     if (!isTypeName(type)) {
       throw new ConfigError('CONFIG_BAD_VALUE', `${JSON.stringify(type)} is not the name of a type`)
     }
   }
-  return names.map((name, i) => ({
-    name,
-    type: Object.hasOwn(types, name) ? types[name]! : sqlType(inferred[i]?.type ?? 'none'),
-  }))
+  const given = (name: string | undefined): string | undefined =>
+    name !== undefined && Object.hasOwn(types, name) ? types[name] : undefined
+  return columns.map(({ name, type, slot }) => {
+    const field = fields[slot]
+    const found =
+      field === undefined ? type && sqlName(type) : sqlType(inferred[slot]?.type ?? 'none')
+    return { name, type: given(name) ?? given(field) ?? found ?? 'text' }
+  })
 }
 
 /** Creates the table; what the server says of it names the DDL. */

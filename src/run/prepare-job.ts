@@ -16,10 +16,12 @@ import {
 import {
   requireSameColumns,
   requireSameDialect,
+  requireSameStages,
   requireSameTarget,
 } from '../checkpoint/refusals.ts'
 import { inTransaction } from '../checkpoint/transaction.ts'
 import { verifyInput } from '../checkpoint/verify-input.ts'
+import type { ColumnInfo } from '../chunk/row-reader.ts'
 import type { InferredColumn } from '../copy/infer-types.ts'
 import { SourceError } from '../core/errors.ts'
 import { quoteTable, type TableName } from '../core/identifier.ts'
@@ -28,11 +30,15 @@ import { type Cut, cut, type CutLimits } from '../source/csv/cut.ts'
 import type { Table } from '../target/catalog.ts'
 import { countRows, jobTarget, requireLoadedRows } from '../target/job-table.ts'
 import type { BufferPool } from './buffer-pool.ts'
+import { columnsBehind, inferredFields, tableFields } from './field-types.ts'
 import { columnNames, type CsvStart } from './header.ts'
+import type { FieldInfo } from './lane-protocol.ts'
 import type { Lanes } from './lanes.ts'
 import { type Mapping, mapColumns } from './mapping.ts'
 import type { Settings } from './options.ts'
 import { createTable, defineColumns, noTable } from './plan.ts'
+import { sampleTypes } from './sample-types.ts'
+import type { RunStages } from './stage-source.ts'
 
 /** What a held job is prepared from. */
 export interface JobRequest {
@@ -44,6 +50,7 @@ export interface JobRequest {
   /** Null where it does not exist. */
   readonly table: Table | null
   readonly types: Readonly<Record<string, string>>
+  readonly stages: RunStages
   readonly limits: CutLimits
   readonly lanes: Lanes
   readonly buffers: BufferPool
@@ -54,6 +61,8 @@ export interface JobRequest {
 /** A job that is ready to be loaded: all checks are made, and the table is there. */
 export interface PreparedJob {
   readonly table: Table
+  /** What the stages are given. */
+  readonly fields: readonly FieldInfo[]
   readonly mapping: Mapping
   readonly input: JobInput
   readonly claims: readonly Claim[]
@@ -84,18 +93,46 @@ async function beginJob(request: JobRequest, table: Table | null): Promise<Prepa
   const { client, settings, start, name } = request
   if (table === null && settings.create === 'never') throw noTable(name)
   if (table === null && start.fieldCount === 0) throw emptyInput(start, name)
-  const inferred = table === null ? await inferInput(request) : null
+  const names = columnNames(start)
+  const { stages } = request.stages
+  if (table !== null) {
+    const fields = tableFields(names, table, stages, request.types)
+    return inTransaction(client, () => noteJob(request, table, fields, null, null))
+  }
+  const inferred = await inferInput(request)
+  const fields = inferredFields(names, inferred.columns, request.types)
+  const columns = await typedColumns(request, fields)
   return inTransaction(client, async () => {
-    if (inferred === null) return noteJob(request, table!, null, null)
-    const definitions = defineColumns(start, inferred.columns, request.types)
+    const definitions = defineColumns(start, inferred.columns, columns, request.types)
     const created = await createTable(client, name, definitions)
-    return noteJob(request, created.table, created.ddl, inferred.checksum)
+    return noteJob(request, created.table, fields, created.ddl, inferred.checksum)
   })
+}
+
+/** The columns behind the stages, all of them with a type: where nobody names it, the first values tell. */
+async function typedColumns(
+  request: JobRequest,
+  fields: readonly FieldInfo[],
+): Promise<readonly ColumnInfo[]> {
+  const { start, stages, limits, buffers } = request
+  const columns = columnsBehind(stages.stages, fields)
+  if (columns.every(({ type }) => type !== null)) return columns
+  const { engine, data, fieldCount, dialect } = start
+  const isFile = start.source.size !== null
+  const source = isFile ? start.source : await sampleOf(start)
+  for await (const piece of cut(source, engine, data, source.size, limits, buffers)) {
+    const input = { source: source.name, dialect, fieldCount }
+    const typed = await sampleTypes(engine, input, fields, stages.stages, piece)
+    buffers.give(piece.buffer)
+    return typed
+  }
+  return columns
 }
 
 async function noteJob(
   request: JobRequest,
   table: Table,
+  fields: readonly FieldInfo[],
   ddl: string | null,
   checksum: number | null,
 ): Promise<PreparedJob> {
@@ -103,15 +140,16 @@ async function noteJob(
   const { stateSchema } = settings
   const { source } = start
   const target = jobTarget(table, ddl !== null)
-  const mapping = mappingOf(start, table, target)
-  await describeJob(client, stateSchema, job, target, optionsOf(start, mapping, target.created))
+  const mapping = mappingOf(request, fields, table, target)
+  const options = optionsOf(request, fields, mapping, target.created)
+  await describeJob(client, stateSchema, job, target, options)
   const identity: StoredIdentity = {
     ...source.identity,
     ...(checksum === null ? {} : { whole: { from: start.data.byte, crc32: checksum } }),
   }
   const id = await addInput(client, stateSchema, job, source.name, identity, source.size)
   const input = { id, identity, size: source.size, completedAt: null }
-  return { table, mapping, input, claims: [], ddl, ownTable: ddl !== null }
+  return { table, fields, mapping, input, claims: [], ddl, ownTable: ddl !== null }
 }
 
 /** Begins a job anew. A table that the job itself has created, and that holds nothing else, is made anew too. */
@@ -148,11 +186,13 @@ async function resumeJob(
   const options = job.options as JobOptions
   // The dialect first: with another delimiter the fields do not fit the table either, and that would be a riddle.
   requireSameDialect(options, start.dialect)
-  const mapping = mappingOf(start, table, before)
-  requireSameColumns(options, optionsOf(start, mapping, before.created))
+  requireSameStages(options, request.stages.identity)
+  const fields = fieldsAgain(request, table, options)
+  const mapping = mappingOf(request, fields, table, before)
+  requireSameColumns(options, optionsOf(request, fields, mapping, before.created))
   const claims = await readClaims(client, settings.stateSchema, input.id)
   await requireLoadedRows(client, before, table, loadedRows(claims))
-  const prepared = { table, mapping, input, claims, ddl: null, ownTable: before.created }
+  const prepared = { table, fields, mapping, input, claims, ddl: null, ownTable: before.created }
   if (source.identity === null) return prepared
   const growth = settings.resume === 'appended' ? 'allow' : 'refuse'
   const check = await verifyInput(source, source.identity, input.identity, claims, growth)
@@ -203,18 +243,47 @@ async function sampleOf({ source, data, engine }: CsvStart): Promise<ByteSource>
   }
 }
 
-export function mappingOf(start: CsvStart, table: Table, target: JobTarget): Mapping {
-  if (start.fieldCount === 0) return { names: [], columns: [], leftOut: [] }
-  // A table of the job's own making has a column for each field, in their order, whatever the header calls them.
-  return mapColumns(table, target.created ? start.fieldCount : (start.names ?? start.fieldCount))
+/** The types of the fields as the job's first run has found them out: stages must see the same values. */
+function fieldsAgain(
+  { start, stages, types }: JobRequest,
+  table: Table,
+  options: JobOptions,
+): readonly FieldInfo[] {
+  const names = columnNames(start)
+  const before = options.fieldTypes
+  if (before?.length === names.length) return names.map((name, i) => ({ name, type: before[i]! }))
+  return tableFields(names, table, stages.stages, types)
 }
 
-export function optionsOf(start: CsvStart, mapping: Mapping, ownTable: boolean): JobOptions {
-  const fields = ownTable ? columnNames(start) : mapping.names
+export function mappingOf(
+  { start, stages }: JobRequest,
+  fields: readonly FieldInfo[],
+  table: Table,
+  target: JobTarget,
+): Mapping {
+  if (start.fieldCount === 0) return { names: [], columns: [], leftOut: [] }
+  const columns = columnsBehind(stages.stages, fields)
+  // A table of the job's own making has a column for each, in their order, whatever they are called.
+  const byPosition = target.created || (start.names === null && stages.stages.length === 0)
+  const names = columns.map(({ name }) => name)
+  const mapping = mapColumns(table, byPosition ? names.length : names)
+  const inSlots = mapping.columns.map((one) => ({ ...one, slot: columns[one.slot]!.slot }))
+  return { ...mapping, columns: inSlots }
+}
+
+export function optionsOf(
+  { start, stages }: JobRequest,
+  fields: readonly FieldInfo[],
+  mapping: Mapping,
+  ownTable: boolean,
+): JobOptions {
+  const names = ownTable ? columnsBehind(stages.stages, fields).map((c) => c.name) : mapping.names
+  const staged = { stages: stages.identity, fieldTypes: fields.map(({ type }) => type) }
   return {
     mode: 'append',
     dialect: { ...start.dialect },
-    columns: mapping.columns.map(({ field }, i) => `${String(field)} ${fields[i] ?? ''}`),
+    columns: mapping.columns.map(({ slot }, i) => `${String(slot)} ${names[i] ?? ''}`),
+    ...(stages.identity.length === 0 ? {} : staged),
   }
 }
 

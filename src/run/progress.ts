@@ -1,3 +1,5 @@
+import type { StageStats } from '../stage/stage-list.ts'
+
 /** How far a run is. */
 export interface Progress {
   /** 'inferring' reads the input once for its types, before 'loading'. */
@@ -13,6 +15,8 @@ export interface Progress {
   readonly chunks: number
   readonly lanes: number
   readonly rejected: number
+  /** What each stage has done so far, in its order. */
+  readonly stages: readonly StageStats[]
   readonly seconds: number
 }
 

@@ -1,12 +1,15 @@
+import type { StageStats } from '../stage/stage-list.ts'
 import { resourceUsage } from 'node:process'
 
 export interface RowCounts {
-  /** Records that were read. read = loaded + rejected + filtered + unchanged, always. */
+  /** Records that were read. read + added = loaded + rejected + filtered + unchanged, always. */
   readonly read: number
   readonly loaded: number
   readonly rejected: number
-  /** Records left out on purpose: blank lines, where the dialect skips them. */
+  /** Records left out on purpose: by stages; blank lines, where the dialect skips them. */
   readonly filtered: number
+  /** Rows that stages made of a record, beyond the first. */
+  readonly added: number
   readonly unchanged: number
 }
 
@@ -29,6 +32,8 @@ export interface Summary {
   readonly mbPerSecond: number
   readonly peakRssBytes: number
   readonly lanes: number
+  /** What each stage has done in this run, in its order. */
+  readonly stages: readonly StageStats[]
   /** What earlier runs had loaded. */
   readonly resumed: { readonly rows: number; readonly bytes: number }
   readonly inputs: readonly {

@@ -1,3 +1,4 @@
+import { addStats, type StageStats } from '../stage/stage-list.ts'
 import type { Claim } from '../checkpoint/claims.ts'
 import type { LoadedRange } from './lanes.ts'
 import type { PreparedJob } from './prepare-job.ts'
@@ -13,6 +14,8 @@ export class Tally {
   #inferredBytes = 0
   #read = 0
   #loaded = 0
+  #added = 0
+  #stages: readonly StageStats[] = []
   #bytes = 0
   #chunks = 0
 
@@ -32,9 +35,13 @@ export class Tally {
     this.#prepared = job
   }
 
-  add({ range, rows }: LoadedRange): void {
+  add({ range, rows, stages }: LoadedRange): void {
     this.#read += range.records
     this.#loaded += rows
+    this.#added += stages.reduce((sum, stage) => sum + stage.added, 0)
+    if (stages.length > 0) {
+      this.#stages = stages.map((stage, i) => addStats(this.#stages[i], stage))
+    }
     this.#bytes += range.end - range.start
     this.#chunks++
   }
@@ -50,6 +57,7 @@ export class Tally {
       chunks: this.#chunks,
       lanes: this.#run.lanes,
       rejected: 0,
+      stages: this.#stages,
       seconds: this.#seconds(),
     }
   }
@@ -71,7 +79,8 @@ export class Tally {
         read: this.#read,
         loaded: this.#loaded,
         rejected: 0,
-        filtered: this.#read - this.#loaded,
+        filtered: this.#read + this.#added - this.#loaded,
+        added: this.#added,
         unchanged: 0,
       },
       bytes: this.#bytes,
@@ -81,6 +90,10 @@ export class Tally {
       mbPerSecond: Math.round(this.#bytes / seconds / 1e4) / 100,
       peakRssBytes: peakRss(),
       lanes: this.#run.lanes,
+      stages: this.#stages.map((stage) => ({
+        ...stage,
+        milliseconds: Math.round(stage.milliseconds),
+      })),
       resumed,
       inputs: [{ path, rows, bytes }],
       created: prepared.ddl,

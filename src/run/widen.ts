@@ -7,8 +7,8 @@ import { quoteIdentifier, quoteTable } from '../core/identifier.ts'
 import { findTable, type Table } from '../target/catalog.ts'
 import { jobTarget } from '../target/job-table.ts'
 import type { LoadPlan } from './lane-protocol.ts'
-import { mapColumns } from './mapping.ts'
-import { type JobRequest, optionsOf } from './prepare-job.ts'
+import { columnsBehind, widenFields } from './field-types.ts'
+import { type JobRequest, mappingOf, optionsOf } from './prepare-job.ts'
 
 /**
  * Widens the columns of a table that a stream's first bytes have made too narrow, and returns the plan for the new
@@ -25,30 +25,38 @@ export async function widenColumns(
   table: Table,
   found: readonly InferredColumn[],
 ): Promise<{ plan: LoadPlan; table: Table } | null> {
-  const { settings, start, job } = request
-  const changes = table.columns.flatMap((column, field) => {
+  const { settings, job } = request
+  const fields = widenFields(plan.fields, (before, field) =>
+    widen(before, found[field]?.type ?? 'none'),
+  )
+  const slots = columnsBehind(request.stages.stages, fields).map(({ slot }) => slot)
+  const changes = table.columns.flatMap((column, i) => {
     const before = inferredType(column.type)
-    const type = found[field]?.type ?? 'none'
+    const type = found[slots[i]!]?.type ?? 'none'
     const wider = before === null ? null : widen(before, type)
     return wider === null || wider === before ? [] : [{ name: column.name, type: sqlType(wider) }]
   })
-  if (changes.length === 0) return null
+  const sameFields = fields.every(({ type }, i) => type === plan.fields[i]!.type)
+  if (changes.length === 0 && sameFields) return null
   return inTransaction(client, async () => {
     const epoch = await raiseEpoch(client, settings.stateSchema, job, plan.scope.epoch)
     const actions = changes.map(({ name, type }) => {
       const column = quoteIdentifier(name)
       return `alter column ${column} type ${type} using ${column}::${type}`
     })
-    await client.query(`alter table ${quoteTable(table)} ${actions.join(', ')}`)
+    if (actions.length > 0) {
+      await client.query(`alter table ${quoteTable(table)} ${actions.join(', ')}`)
+    }
     const widened = (await findTable(client, table))!
-    const mapping = mapColumns(widened, start.fieldCount)
-    const options = optionsOf(start, mapping, true)
-    await describeJob(client, settings.stateSchema, job, jobTarget(widened, true), options)
+    const target = jobTarget(widened, true)
+    const mapping = mappingOf(request, fields, widened, target)
+    const options = optionsOf(request, fields, mapping, true)
+    await describeJob(client, settings.stateSchema, job, target, options)
     settings.log.warn(
       { columns: changes },
       'values did not fit the types of the first bytes: columns widened',
     )
     const scope = { ...plan.scope, epoch }
-    return { plan: { ...plan, columns: mapping.columns, scope }, table: widened }
+    return { plan: { ...plan, fields, columns: mapping.columns, scope }, table: widened }
   })
 }

@@ -7,6 +7,8 @@ import {
   MillraceError,
   SourceError,
   type SourceCode,
+  StageError,
+  type StageCode,
   TargetError,
   type TargetCode,
   toError,
@@ -38,6 +40,8 @@ export function unpackError(wire: WireError): Error {
       return new ConfigError(wire.code as ConfigCode, message, details)
     case 'source':
       return new SourceError(wire.code as SourceCode, message, details)
+    case 'stage':
+      return new StageError(wire.code as StageCode, message, details)
     case 'target':
       return new TargetError(wire.code as TargetCode, message, {
         ...details,
@@ -58,6 +62,7 @@ export function unpackError(wire: WireError): Error {
 function kindOf(error: Error): WireError['kind'] {
   if (error instanceof ConfigError) return 'config'
   if (error instanceof SourceError) return 'source'
+  if (error instanceof StageError) return 'stage'
   if (error instanceof TargetError) return 'target'
   if (error instanceof CheckpointError) return 'checkpoint'
   return error instanceof AbortedError ? 'aborted' : 'unknown'

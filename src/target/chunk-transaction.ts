@@ -1,5 +1,5 @@
 import type { Client } from 'pg'
-import { type ClaimScope, claimSql } from '../checkpoint/claims.ts'
+import { type ClaimCounts, type ClaimScope, claimSql, recountSql } from '../checkpoint/claims.ts'
 import { fencedError } from '../checkpoint/job.ts'
 import { rollBack } from '../checkpoint/transaction.ts'
 import type { Range } from '../chunk/range.ts'
@@ -19,9 +19,8 @@ export interface CopyTarget {
 /** An encoded chunk on its way: parts come as they are encoded. */
 export interface EncodedChunk {
   readonly range: Range
-  readonly checksum: number
-  /** Rows in the parts. */
-  readonly rows: number
+  /** Rows in the parts: what is expected of them, and what they are once all parts are there. */
+  readonly counts: ClaimCounts
   readonly parts: AsyncIterable<CopyPart>
 }
 
@@ -56,6 +55,8 @@ export class ChunkLoader<Chunk extends EncodedChunk> {
   readonly #onEnd: (chunk: Chunk, outcome: Outcome) => void
   /** Its rows are in, its COMMIT is not sent yet. */
   #filled: Chunk | null = null
+  /** What commits it. */
+  #commit = 'commit'
 
   constructor(
     client: Client,
@@ -82,14 +83,16 @@ export class ChunkLoader<Chunk extends EncodedChunk> {
     const claim = new ClaimStatement(this.#scope, chunk)
     try {
       const copied = await this.#copyParts(chunk, claim)
-      if (copied !== chunk.rows) {
-        const message = `the server took ${String(copied)} rows of a chunk of ${String(chunk.rows)}`
+      const { loaded } = chunk.counts
+      if (copied !== loaded) {
+        const message = `the server took ${String(copied)} rows of a chunk of ${String(loaded)}`
         throw new TargetError('TARGET_REFUSED', message, {
           hint: 'a trigger or rule of the table may drop rows; load into a plain table',
         })
       }
       // Rejected rows of the chunk are to be written here, in the same transaction.
       this.#filled = chunk
+      this.#commit = claim.commitSql(chunk.counts)
     } catch (thrown) {
       const error = thrown instanceof RefusedRow ? thrown : wrapServerError(thrown)
       if (isConnectionLost(error)) throw error
@@ -111,7 +114,7 @@ export class ChunkLoader<Chunk extends EncodedChunk> {
     if (filled === null) return
     this.#filled = null
     try {
-      await this.#client.query('commit')
+      await this.#client.query(this.#commit)
     } catch (error) {
       throw wrapServerError(error)
     }
@@ -161,13 +164,15 @@ export class ChunkLoader<Chunk extends EncodedChunk> {
   /** Begins a COPY, behind what is still to be said before it. */
   async #beginCopy(format: string, claim: ClaimStatement): Promise<CopyIn> {
     const filled = this.#filled
-    const before = claim.taken ? [] : [...(filled === null ? [] : ['commit']), 'begin', claim.sql]
+    const before = claim.taken
+      ? []
+      : [...(filled === null ? [] : [this.#commit]), 'begin', claim.sql]
     const copy = new CopyIn([...before, copySql(this.#target, format)].join('; '))
     this.#filled = null
     try {
       await copy.begin(this.#client)
     } finally {
-      const committed = copy.completed[0] === 'COMMIT'
+      const committed = copy.completed.includes('COMMIT')
       if (filled !== null && committed) this.#onEnd(filled, 'committed')
       claim.reached = filled === null || committed
     }
@@ -189,12 +194,25 @@ export class ChunkLoader<Chunk extends EncodedChunk> {
 /** The claim of a chunk: sent once, before its first COPY. */
 class ClaimStatement {
   readonly sql: string
+  readonly #scope: ClaimScope
+  readonly #range: Range
+  readonly #counts: ClaimCounts
   /** Whether it has come to it: a COMMIT before it in the same message can fail. */
   reached = false
   #taken = false
 
-  constructor(scope: ClaimScope, { range, rows, checksum }: EncodedChunk) {
-    this.sql = claimSql(scope, range, { loaded: rows, checksum })
+  constructor(scope: ClaimScope, { range, counts }: EncodedChunk) {
+    this.#scope = scope
+    this.#range = range
+    this.#counts = counts
+    this.sql = claimSql(scope, range, counts)
+  }
+
+  /** What commits the chunk, given the counts it has come to. */
+  commitSql(counts: ClaimCounts): string {
+    const { loaded, added } = this.#counts
+    const same = loaded === counts.loaded && added === counts.added
+    return same ? 'commit' : `${recountSql(this.#scope, this.#range, counts)}; commit`
   }
 
   get taken(): boolean {

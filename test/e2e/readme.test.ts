@@ -14,12 +14,13 @@ const commands = [...readme.matchAll(/```sh\n([\s\S]*?)```/g)]
   .filter((line) => line.startsWith('npx millrace'))
 
 function words(command: string): string[] {
-  return [...command.matchAll(/"([^"]*)"|(\S+)/g)].map((word) => word[1] ?? word[2]!)
+  const parts = command.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)
+  return [...parts].map((word) => word[1] ?? word[2] ?? word[3]!)
 }
 
 async function codesIn(file: string): Promise<string[]> {
   const text = await readFile(new URL(file, root), 'utf8')
-  const codes = /'((?:CONFIG|SOURCE|TARGET|CHECKPOINT|RUN)_[A-Z_]+)'/g
+  const codes = /'((?:CONFIG|SOURCE|STAGE|TARGET|CHECKPOINT|RUN)_[A-Z_]+)'/g
   return [...new Set([...text.matchAll(codes)].map((code) => code[1]!))].sort()
 }
 
@@ -31,6 +32,8 @@ describe('the README', () => {
     await mkdir(dir.path('fixtures'))
     const trips = fileURLToPath(new URL('fixtures/trips.csv', root))
     await cp(trips, dir.path('fixtures/trips.csv'), { preserveTimestamps: true })
+    const stages = /```ts\n\/\/ stages.ts\n([\s\S]*?)```/.exec(readme)![1]!
+    await dir.write('stages.ts', stages)
   })
 
   afterAll(() => stopEmbeddedServer({ stateDir: stateDir() }))
@@ -49,7 +52,7 @@ describe('the README', () => {
 
   test('has a row for each error code, and none for others', async () => {
     const rows = [
-      ...readme.matchAll(/^\| `((?:CONFIG|SOURCE|TARGET|CHECKPOINT|RUN)_[A-Z_]+)` +\|/gm),
+      ...readme.matchAll(/^\| `((?:CONFIG|SOURCE|STAGE|TARGET|CHECKPOINT|RUN)_[A-Z_]+)` +\|/gm),
     ]
     expect(rows.map((row) => row[1]).sort()).toEqual(await codesIn('src/core/errors.ts'))
   })

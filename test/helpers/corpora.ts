@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { extname, join, relative, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Chunk } from '../../src/chunk/chunk.ts'
+import type { Fields } from '../../src/chunk/fields.ts'
 import { unquote } from '../../src/chunk/unquote.ts'
 
 /** What Python's csv module, in strict mode, makes of a file. */
@@ -135,17 +135,17 @@ export function pollockFiles(): PollockFile[] {
 }
 
 /** The rows of a chunk, NULL as null. With latin1 every character is a byte. */
-export function rowsOf(chunk: Chunk, encoding: 'latin1' | 'utf8' = 'utf8'): (string | null)[][] {
-  const { rowCount, fieldCount } = chunk
+export function rowsOf(fields: Fields, encoding: 'latin1' | 'utf8' = 'utf8'): (string | null)[][] {
+  const { rowCount, fieldCount } = fields
   return Array.from({ length: rowCount }, (_, row) =>
     Array.from({ length: fieldCount }, (_, field) =>
-      fieldOf(chunk, 2 * (row * fieldCount + field), encoding),
+      fieldOf(fields, 2 * (row * fieldCount + field), encoding),
     ),
   )
 }
 
-function fieldOf(chunk: Chunk, k: number, encoding: BufferEncoding): string | null {
-  const { bytes, offsets, quote } = chunk
+function fieldOf(fields: Fields, k: number, encoding: BufferEncoding): string | null {
+  const { bytes, offsets, quote } = fields
   const [from, to] = [offsets[k]!, offsets[k + 1]!]
   if (from < 0) return null
   if (to >= 0) return bytes.toString(encoding, from, to)

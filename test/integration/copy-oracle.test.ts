@@ -11,7 +11,8 @@ import { Kind } from '../../src/copy/kinds.ts'
 import { RowCursor, RowPlan } from '../../src/copy/rows.ts'
 import { MillraceError } from '../../src/core/errors.ts'
 import { readStart } from '../../src/run/header.ts'
-import { rowsOfRange, straightEncoder } from '../../src/run/range-rows.ts'
+import { RangeReader } from '../../src/run/range-reader.ts'
+import { StageList } from '../../src/stage/stage-list.ts'
 import { cut } from '../../src/source/csv/cut.ts'
 import { openInput } from '../../src/source/open.ts'
 import { connect } from '../../src/target/connect.ts'
@@ -72,18 +73,14 @@ async function loadHere(file: OracleFile): Promise<void> {
     const { engine } = start
     const input = { source: file.name, dialect: start.dialect, fieldCount: start.fieldCount }
     const plan = new RowPlan(
-      Array.from({ length: start.fieldCount }, (_, field) => ({ field, kind: Kind.text })),
+      Array.from({ length: start.fieldCount }, (_, field) => ({ slot: field, kind: Kind.text })),
     )
+    const reader = new RangeReader(engine, input, new StageList([], []), [], plan)
     const cursor = new RowCursor()
     const list = names(start.fieldCount).join(', ')
     await client.query('begin')
     for await (const piece of cut(opened, engine, start.data, null, limits, buffers)) {
-      const { rows, count } = rowsOfRange(
-        engine,
-        input,
-        piece,
-        straightEncoder(engine, input, plan),
-      )
+      const rows = reader.read(piece)
       const pool = new BlockPool(1000)
       let copied = 0
       for await (const { format, block, begins, ends } of encodeChunk(rows, plan, cursor, pool)) {
@@ -95,7 +92,7 @@ async function loadHere(file: OracleFile): Promise<void> {
         if (ends) copied += await copy!.end()
         if (ends) copy = null
       }
-      expect(copied, file.name).toBe(count)
+      expect(copied, file.name).toBe(rows.count)
     }
     await client.query('commit')
   } catch (error) {

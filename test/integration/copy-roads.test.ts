@@ -1,11 +1,12 @@
 import fc from 'fast-check'
 import type { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Chunk } from '../../src/chunk/chunk.ts'
+import type { Fields } from '../../src/chunk/fields.ts'
 import { BINARY_HEADER, BINARY_TRAILER, encodeBinaryRows } from '../../src/copy/binary/rows.ts'
 import { asMessage, growBlock } from '../../src/copy/block-pool.ts'
 import { Kind } from '../../src/copy/kinds.ts'
-import { Block, RowCursor, RowPlan } from '../../src/copy/rows.ts'
+import { chunkOf } from '../../src/chunk/chunk.ts'
+import { Block, ChunkRows, RowCursor, RowPlan } from '../../src/copy/rows.ts'
 import { encodeTextRows } from '../../src/copy/text-rows.ts'
 import { TargetError } from '../../src/core/errors.ts'
 import { mapColumns } from '../../src/run/mapping.ts'
@@ -72,38 +73,38 @@ function written({ text, quotes }: Field): string {
   return quotes === 'none' && text !== '' && !/[",\r\n]/.test(text) ? text : `"${doubled}"`
 }
 
-function chunkOf(fields: readonly Field[]): Chunk {
+function indexed(fields: readonly Field[]): Fields {
   const rows = fields.map((field, id) => `${String(id)},${written(field)}\n`)
-  const { chunk, bad } = engine.index(Buffer.from(rows.join('')), 2, rows.length)
+  const { fields: view, bad } = engine.index(Buffer.from(rows.join('')), 2, rows.length)
   expect(bad).toEqual([])
-  expect(chunk.rowCount).toBe(fields.length)
-  return { ...chunk, offsets: chunk.offsets.slice(0, rows.length * 4) }
+  expect(view.rowCount).toBe(fields.length)
+  return { ...view, offsets: view.offsets.slice(0, rows.length * 4) }
 }
 
-/** The rows [from, to) of a chunk. */
-function part(chunk: Chunk, from: number, to: number): Chunk {
-  return { ...chunk, rowCount: to - from, offsets: chunk.offsets.subarray(from * 4, to * 4) }
+/** The rows [from, to) of an index. */
+function part(view: Fields, from: number, to: number): Fields {
+  return { ...view, rowCount: to - from, offsets: view.offsets.subarray(from * 4, to * 4) }
 }
 
 /** The rows that the binary encoder takes. */
-function canonicalRows(chunk: Chunk, plan: RowPlan): Chunk {
+function canonicalRows(view: Fields, plan: RowPlan): Fields {
   const offsets: number[] = []
-  for (let row = 0; row < chunk.rowCount; row++) {
-    const one = part(chunk, row, row + 1)
+  for (let row = 0; row < view.rowCount; row++) {
+    const one = part(view, row, row + 1)
     if (encode('binary', one, plan) !== null) offsets.push(...one.offsets)
   }
-  return { ...chunk, rowCount: offsets.length / 4, offsets: Int32Array.from(offsets) }
+  return { ...view, rowCount: offsets.length / 4, offsets: Int32Array.from(offsets) }
 }
 
-/** The COPY data of a chunk; null when the encoder stops before its end. */
-function encode(road: Road, chunk: Chunk, plan: RowPlan): Buffer | null {
+/** The COPY data of an index; null when the encoder stops before its end. */
+function encode(road: Road, view: Fields, plan: RowPlan): Buffer | null {
   let block = new Block(Buffer.alloc(4096), 5)
   if (road === 'binary') {
     BINARY_HEADER.copy(block.buffer, block.length)
     block.length += BINARY_HEADER.length
   }
   cursor.rewind()
-  cursor.enter(chunk)
+  cursor.enter(new ChunkRows(chunkOf(view), plan))
   for (;;) {
     if (road === 'binary') encodeBinaryRows(cursor, plan, block)
     else encodeTextRows(cursor, plan, block)
@@ -123,17 +124,17 @@ function encode(road: Road, chunk: Chunk, plan: RowPlan): Buffer | null {
 async function copyRows(
   road: Road,
   table: string,
-  chunk: Chunk,
+  view: Fields,
   plan: RowPlan,
 ): Promise<Map<number, string>> {
   const refused = new Map<number, string>()
   let from = 0
-  while (from < chunk.rowCount) {
-    const line = await copyOnce(road, table, part(chunk, from, chunk.rowCount), plan)
+  while (from < view.rowCount) {
+    const line = await copyOnce(road, table, part(view, from, view.rowCount), plan)
     if (line === null) break
     const row = from + line.row
     refused.set(row, line.sqlstate)
-    if (row > from) expect(await copyOnce(road, table, part(chunk, from, row), plan)).toBeNull()
+    if (row > from) expect(await copyOnce(road, table, part(view, from, row), plan)).toBeNull()
     from = row + 1
   }
   return refused
@@ -143,15 +144,15 @@ async function copyRows(
 async function copyOnce(
   road: Road,
   table: string,
-  chunk: Chunk,
+  view: Fields,
   plan: RowPlan,
 ): Promise<{ row: number; sqlstate: string } | null> {
-  const data = encode(road, chunk, plan)!
+  const data = encode(road, view, plan)!
   const copy = new CopyIn(`copy ${table} from stdin (format ${road})`)
   await copy.begin(client)
   await copy.write(data).catch(() => undefined) // end() tells why
   try {
-    expect(await copy.end()).toBe(chunk.rowCount)
+    expect(await copy.end()).toBe(view.rowCount)
     return null
   } catch (error) {
     if (!(error instanceof TargetError) || error.copyLine === undefined) throw error
@@ -170,9 +171,9 @@ async function differences({ binary, text, send }: Tables): Promise<unknown[]> {
   return result.rows
 }
 
-function refusals(refused: Map<number, string>, chunk: Chunk, fields: readonly Field[]): unknown[] {
+function refusals(refused: Map<number, string>, view: Fields, fields: readonly Field[]): unknown[] {
   const idOf = (row: number): number =>
-    Number(chunk.bytes.toString('latin1', chunk.offsets[row * 4], chunk.offsets[row * 4 + 1]))
+    Number(view.bytes.toString('latin1', view.offsets[row * 4], view.offsets[row * 4 + 1]))
   return [...refused].map(([row, sqlstate]) => [fields[idOf(row)]?.text?.slice(0, 200), sqlstate])
 }
 
@@ -180,12 +181,12 @@ function refusals(refused: Map<number, string>, chunk: Chunk, fields: readonly F
 async function compareRoads(tables: Tables, fields: readonly Field[]): Promise<number> {
   const { plan } = tables
   await client.query(`truncate ${tables.binary}, ${tables.text}`)
-  const chunk = canonicalRows(chunkOf(fields), plan)
-  const byBinary = await copyRows('binary', tables.binary, chunk, plan)
-  const byText = await copyRows('text', tables.text, chunk, plan)
-  expect(refusals(byBinary, chunk, fields)).toEqual(refusals(byText, chunk, fields))
+  const view = canonicalRows(indexed(fields), plan)
+  const byBinary = await copyRows('binary', tables.binary, view, plan)
+  const byText = await copyRows('text', tables.text, view, plan)
+  expect(refusals(byBinary, view, fields)).toEqual(refusals(byText, view, fields))
   expect(await differences(tables)).toEqual([])
-  return chunk.rowCount - byBinary.size
+  return view.rowCount - byBinary.size
 }
 
 const quoting = fc.constantFrom(
@@ -251,7 +252,10 @@ describe('the comparison', () => {
   ])('tells %s %s from %s', async (type, one, other) => {
     const tables = await makeTables(type, `c_${type}`)
     const { plan } = tables
-    const [a, b] = [one, other].map((text) => chunkOf([{ text, quotes: 'none' }])) as [Chunk, Chunk]
+    const [a, b] = [one, other].map((text) => indexed([{ text, quotes: 'none' }])) as [
+      Fields,
+      Fields,
+    ]
     expect(await copyOnce('binary', tables.binary, a, plan)).toBeNull()
     expect(await copyOnce('text', tables.text, b, plan)).toBeNull()
     expect(await differences(tables)).toHaveLength(1)

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, cp, mkdir, mkdtemp, readdir, rm, stat, symlink } from 'node:fs/promises'
+import { chmod, cp, mkdir, mkdtemp, readdir, rename, rm, stat, symlink } from 'node:fs/promises'
 import { readFile, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
@@ -390,7 +390,9 @@ case "$*" in *listen_addresses*)
 esac
 exec '${native}/real/bin/postgres' "$@"
 `
-  await writeFile(join(native, 'bin', 'postgres'), gate)
+  // In its place, not into it: a server that has just ended may still be running its file.
+  await writeFile(join(native, 'gate'), gate, { mode: 0o755 })
+  await rename(join(native, 'gate'), join(native, 'bin', 'postgres'))
   await writeFile(counter, '0')
   await chmod(counter, 0o666)
   return counter

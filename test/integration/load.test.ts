@@ -17,7 +17,14 @@ describe('load', () => {
     expect(run.code).toBe(0)
     const summary = JSON.parse(run.stdout) as { rows: unknown; status: string }
     expect(summary.status).toBe('complete')
-    expect(summary.rows).toEqual({ read: 3, loaded: 3, rejected: 0, filtered: 0, unchanged: 0 })
+    expect(summary.rows).toEqual({
+      read: 3,
+      loaded: 3,
+      rejected: 0,
+      added: 0,
+      filtered: 0,
+      unchanged: 0,
+    })
     expect(await db.query('select id, name, born::text from people order by id')).toEqual([
       { id: 1, name: 'Ann', born: '1990-01-02' },
       { id: 2, name: 'B, b', born: null },

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Claim } from '../../src/checkpoint/claims.ts'
 import { remainingGaps } from '../../src/checkpoint/remaining.ts'
-import type { BadRecord } from '../../src/chunk/chunk.ts'
+import type { BadRecord } from '../../src/chunk/fields.ts'
 import type { Position } from '../../src/chunk/range.ts'
 import { SourceError, TargetError } from '../../src/core/errors.ts'
 import { refusedRowError } from '../../src/run/bad-row.ts'
@@ -18,7 +18,6 @@ import { indexCareful } from '../../src/source/csv/index-careful.ts'
 import { indexClean } from '../../src/source/csv/index-clean.ts'
 import { recordAt, recordNumber } from '../../src/source/csv/locate.ts'
 import { OffsetStore } from '../../src/source/csv/offset-store.ts'
-import { RefusedRow } from '../../src/target/chunk-transaction.ts'
 import { rowsOf } from '../helpers/corpora.ts'
 
 type Row = readonly (string | null)[]
@@ -157,9 +156,9 @@ async function readInPieces(
     expect(length).toBeGreaterThan(0)
     const piece = Buffer.from(buffer, 0, length)
     expect(piece.equals(bytes.subarray(range.start, range.end))).toBe(true)
-    const { chunk, bad } = engine.index(piece, width, range.records)
-    expect(chunk.rowCount + bad.length).toBe(range.records)
-    pieces.rows.push(...rowsOf(chunk))
+    const { fields, bad } = engine.index(piece, width, range.records)
+    expect(fields.rowCount + bad.length).toBe(range.records)
+    pieces.rows.push(...rowsOf(fields))
     pieces.bad.push(
       ...bad.map((b) => ({ ...b, record: b.record + record - 1, byte: b.byte + byte })),
     )
@@ -223,7 +222,7 @@ describe('cut', () => {
           return
         }
         const whole = engine.index(bytes, width, records)
-        const rows = rowsOf(whole.chunk)
+        const rows = rowsOf(whole.fields)
         expect(await readInPieces(bytes, engine, limit, width)).toMatchObject({
           rows,
           bad: whole.bad,
@@ -425,8 +424,9 @@ describe('the place of a row that the server refuses', () => {
     const range = { start: 10, end: 18, firstRecord: 2, firstLine: 3, records, lines }
     const refusal = new TargetError('TARGET_ROW_REFUSED', 'invalid input')
     const input = { source: 'memory', dialect, fieldCount: 1 }
-    const source = { range, buffer: new Uint8Array(bytes).buffer, length: bytes.length }
-    const error = refusedRowError(new RefusedRow(2, refusal), input, engine, source)
+    const buffer = new Uint8Array(bytes).buffer
+    const source = { range, buffer, length: bytes.length }
+    const error = refusedRowError(refusal, 2, { engine, input }, source)
     expect(error.where).toMatchObject({ line: 7, byte: 16 })
   })
 })

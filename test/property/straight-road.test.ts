@@ -4,7 +4,8 @@ import { CsvRowEncoder } from '../../src/copy/binary/csv-rows.ts'
 import { encodeBinaryRows } from '../../src/copy/binary/rows.ts'
 import { growBlock } from '../../src/copy/block-pool.ts'
 import { Kind, kindOf } from '../../src/copy/kinds.ts'
-import { Block, RowCursor, RowPlan } from '../../src/copy/rows.ts'
+import { chunkOf } from '../../src/chunk/chunk.ts'
+import { Block, ChunkRows, RowCursor, RowPlan } from '../../src/copy/rows.ts'
 import { type CsvDialect, defaultDialect, type LineEnd } from '../../src/source/csv/dialect.ts'
 import { fastEngine } from '../../src/source/csv/fast-engine.ts'
 import { typeCases } from '../helpers/field-texts.ts'
@@ -42,11 +43,11 @@ function inBlocks(cursor: RowCursor, size: number, encode: (block: Block) => voi
 
 function overIndex(bytes: Buffer, dialect: CsvDialect, width: number, plan: RowPlan): Encoded {
   const engine = fastEngine(dialect)
-  const { chunk, bad } = engine.index(bytes, width, 1)
+  const { fields, bad } = engine.index(bytes, width, 1)
   const cursor = new RowCursor()
   cursor.rewind()
-  const sound = bad[0] === undefined ? chunk.rowCount : bad[0].record
-  cursor.enter({ ...chunk, rowCount: sound })
+  const sound = bad[0] === undefined ? fields.rowCount : bad[0].record
+  cursor.enter(new ChunkRows(chunkOf({ ...fields, rowCount: sound }), plan))
   const encoded = inBlocks(cursor, 1 << 16, (block) => encodeBinaryRows(cursor, plan, block))
   return bad.length > 0 && encoded.stop === 'end' ? { ...encoded, stop: 'not-canonical' } : encoded
 }
@@ -55,7 +56,7 @@ let latest: { readonly key: string; readonly encoder: CsvRowEncoder | null } | n
 
 /** Used for many inputs in a row, as a lane does. */
 function encoderOf(dialect: CsvDialect, width: number, plan: RowPlan, { window }: Sizes) {
-  const key = JSON.stringify([dialect, width, [...plan.fields], [...plan.kinds], window])
+  const key = JSON.stringify([dialect, width, [...plan.slots], [...plan.kinds], window])
   if (latest?.key !== key) {
     const { structure } = fastEngine(dialect)
     const encoder = structure && new CsvRowEncoder(structure, width, plan, { windowBytes: window })
@@ -104,7 +105,7 @@ const plans = fc.array(fc.option(fc.constantFrom(...kinds), { nil: null }), {
 })
 
 function planOf(taken: readonly (Kind | null)[]): RowPlan {
-  return new RowPlan(taken.flatMap((kind, field) => (kind === null ? [] : [{ field, kind }])))
+  return new RowPlan(taken.flatMap((kind, field) => (kind === null ? [] : [{ slot: field, kind }])))
 }
 
 describe('the road without an index', () => {
@@ -142,8 +143,8 @@ describe('the road without an index', () => {
     'writes what the road over an index writes in a column of %s',
     (_, kind) => {
       const plan = new RowPlan([
-        { field: 0, kind: Kind.text },
-        { field: 1, kind },
+        { slot: 0, kind: Kind.text },
+        { slot: 1, kind },
       ])
       const borders = typeCases.flatMap((type) => type.borders)
       let taken = 0

@@ -1,5 +1,6 @@
 import { PAGE_BYTES } from '../../core/wasm.ts'
 import type { Structure } from '../../source/csv/index-clean.ts'
+import { Kind } from '../kinds.ts'
 import { Block, type RowCursor, type RowPlan } from '../rows.ts'
 import { encodeField } from './fields.ts'
 import {
@@ -17,8 +18,8 @@ const WINDOW_BYTES = 128 * 1024
 const OUTPUT_BYTES = 256 * 1024
 
 /** Whether a plan takes the fields in the order of the file, as CsvRowEncoder does. */
-export function isInFileOrder({ fields }: RowPlan): boolean {
-  return fields.every((field, i) => i === 0 || field > fields[i - 1]!)
+export function isInFileOrder({ slots }: RowPlan): boolean {
+  return slots.every((field, i) => i === 0 || field > slots[i - 1]!)
 }
 
 /**
@@ -47,7 +48,7 @@ export class CsvRowEncoder {
     { windowBytes = WINDOW_BYTES }: { windowBytes?: number } = {},
   ) {
     const kinds = new Uint8Array(fieldCount).fill(LEFT_OUT)
-    plan.fields.forEach((field, column) => (kinds[field] = plan.kinds[column]!))
+    plan.slots.forEach((field, column) => (kinds[field] = kernelKind(plan.kinds[column]!)))
 
     const kindsAt = PAGE_BYTES
     const scratchAt = kindsAt + fieldCount + SLACK_BYTES
@@ -63,7 +64,7 @@ export class CsvRowEncoder {
     this.#kernel = kernel
     this.#memory = memory
     const { delimiter, quote, crlf, emptyIsNull } = structure
-    const columns = plan.fields.length
+    const columns = plan.slots.length
     kernel.configure(delimiter, quote, crlf, emptyIsNull, fieldCount, columns, kindsAt, scratchAt)
   }
 
@@ -113,4 +114,9 @@ export class CsvRowEncoder {
     this.#to = end
     return true
   }
+}
+
+/** The kernel knows json as the text that it is. */
+function kernelKind(kind: number): number {
+  return kind === Kind.json ? Kind.text : kind
 }

@@ -32,6 +32,7 @@ const {
   bytea: BYTEA,
   name: NAME,
   char: CHAR,
+  json: JSON_TEXT,
 } = Kind
 
 /** Encodes one value of a kind; returns the offset behind the field, or NOT_CANONICAL. */
@@ -45,6 +46,7 @@ export function encodeField(
 ): number {
   switch (kind) {
     case TEXT:
+    case JSON_TEXT:
       return encodeText(bytes, from, to, out, at)
     case INT4:
       return encodeInt4(bytes, from, to, out, at)

@@ -13,6 +13,7 @@ import {
   encodeUuid,
 } from './strings.ts'
 import { encodeDate, encodeTime, encodeTimestamp, encodeTimestamptz } from './times.ts'
+import { encodeValue, NO_ROOM } from './values.ts'
 
 /** Signature, flags and header extension. https://www.postgresql.org/docs/current/sql-copy.html#id-1.9.3.55.9.4 */
 export const BINARY_HEADER = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1')
@@ -37,6 +38,7 @@ const {
   bytea: BYTEA,
   name: NAME,
   char: CHAR,
+  json: JSON_TEXT,
 } = Kind
 const LEFT = NOT_CANONICAL
 
@@ -50,17 +52,19 @@ const FIELD_ROOM = 20
  *        server has to read as text, with 'end' after the last row. Only whole rows are written.
  */
 export function encodeBinaryRows(cursor: RowCursor, plan: RowPlan, block: Block): void {
-  const { bytes, offsets, fieldCount, rowCount, quote } = cursor.chunk
-  const { fields, kinds } = plan
-  const columns = fields.length
+  const { count, selection, fieldOf, valuesOf } = cursor.rows
+  const { bytes, offsets, fieldCount, quote } = cursor.rows.fields
+  const { kinds } = plan
+  const columns = kinds.length
   const { view } = block
   const limit = view.byteLength - 2 - FIELD_ROOM
   let at = block.length
-  let row = cursor.row - cursor.base
+  let i = cursor.row - cursor.base
   let stop: RowCursor['stop'] = 'end'
 
-  rows: for (; row < rowCount; row++) {
+  rows: for (; i < count; i++) {
     const begin = at
+    const row = selection === null ? i : selection[i]!
     const base = row * fieldCount
     if (at > limit) {
       stop = 'full'
@@ -69,7 +73,18 @@ export function encodeBinaryRows(cursor: RowCursor, plan: RowPlan, block: Block)
     view.setInt16(at, columns)
     at += 2
     for (let c = 0; c < columns; c++) {
-      const k = (base + fields[c]!) * 2
+      const field = fieldOf[c]!
+      if (field < 0) {
+        const next = encodeValue(kinds[c]! as Kind, valuesOf[c]![row], block, at, limit)
+        if (next < 0) {
+          stop = next === NO_ROOM ? 'full' : 'not-canonical'
+          at = begin
+          break rows
+        }
+        at = next
+        continue
+      }
+      const k = (base + field) * 2
       let from = offsets[k]!
       let to = offsets[k + 1]!
       let source = bytes
@@ -97,6 +112,7 @@ export function encodeBinaryRows(cursor: RowCursor, plan: RowPlan, block: Block)
       // The switch stands in the loop: in a function of its own it is not inlined and costs a tenth.
       switch (kinds[c]) {
         case TEXT:
+        case JSON_TEXT:
           next = encodeText(source, from, to, block, at)
           break
         case INT4:
@@ -158,7 +174,7 @@ export function encodeBinaryRows(cursor: RowCursor, plan: RowPlan, block: Block)
       at = next
     }
   }
-  cursor.row = row + cursor.base
+  cursor.row = i + cursor.base
   cursor.stop = stop
   block.length = at
 }

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import type { BadRecord } from '../../chunk/chunk.ts'
+import type { BadRecord } from '../../chunk/fields.ts'
 import type { CsvEngine } from './engine.ts'
 import { recordAt } from './locate.ts'
 

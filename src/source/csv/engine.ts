@@ -1,5 +1,5 @@
 import type { Structure } from './index-clean.ts'
-import type { BadRecord, Chunk } from '../../chunk/chunk.ts'
+import type { BadRecord, Fields } from '../../chunk/fields.ts'
 
 /** How far a scan came. `end` is 0 when the bytes hold no whole record. */
 export interface Scan {
@@ -13,7 +13,7 @@ export interface Scan {
 
 /** A chunk and the records of its range that cannot become rows. */
 export interface Indexed {
-  readonly chunk: Chunk
+  readonly fields: Fields
   readonly bad: readonly BadRecord[]
   /** Blank lines that the dialect skips, where a scan counts them as records: which of the range's records they are. */
   readonly skipped: readonly number[]
@@ -37,7 +37,7 @@ export interface CsvEngine {
   /**
    * Indexes the fields of every record of a range.
    *
-   * Shape:  every row has `fieldCount` fields; a record with another number of fields is in `bad` and not in the chunk.
+   * Shape:  every row has `fieldCount` fields; a record with another number of fields is in `bad` and not in the fields.
    *         With fieldCount 0 the first record decides. `records` is how many are expected, to make room for.
    */
   index(bytes: Buffer, fieldCount: number, records: number): Indexed

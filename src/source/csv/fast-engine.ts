@@ -1,4 +1,4 @@
-import type { BadRecord } from '../../chunk/chunk.ts'
+import type { BadRecord } from '../../chunk/fields.ts'
 import { SourceError } from '../../core/errors.ts'
 import type { CsvDialect, LineEnd } from './dialect.ts'
 import type { CsvEngine, Indexed, Scan } from './engine.ts'
@@ -47,9 +47,9 @@ export function fastEngine(dialect: CsvDialect): CsvEngine {
       if (rowCount < 0)
         rowCount = indexCareful(bytes, structure, width, store, bad, skipBlank ? skipped : null)
       const { quote } = structure
-      const chunk = { bytes, rowCount, fieldCount: width, offsets: store.offsets, quote }
-      if (dialect.nullText !== '') nullFields(chunk, dialect)
-      return { chunk, bad, skipped }
+      const fields = { bytes, rowCount, fieldCount: width, offsets: store.offsets, quote }
+      if (dialect.nullText !== '') nullFields(fields, dialect)
+      return { fields, bad, skipped }
     },
   }
 }

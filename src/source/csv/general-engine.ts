@@ -1,5 +1,5 @@
 import { CsvError, Parser } from 'csv-parse'
-import type { BadRecord } from '../../chunk/chunk.ts'
+import type { BadRecord } from '../../chunk/fields.ts'
 import { SourceError } from '../../core/errors.ts'
 import { detectLineEnd } from './detect.ts'
 import type { CsvDialect, LineEnd } from './dialect.ts'
@@ -100,8 +100,8 @@ function index(
     record++
   })
   if (open >= 0) throw unterminated(bytes, open, record + 1, syntax)
-  const chunk = { bytes: arena, rowCount, fieldCount: width, offsets: store.offsets, quote: -1 }
-  return { chunk, bad, skipped: [] }
+  const fields = { bytes: arena, rowCount, fieldCount: width, offsets: store.offsets, quote: -1 }
+  return { fields, bad, skipped: [] }
 }
 
 /** The syntax; null when the bytes do not tell the line end yet. */

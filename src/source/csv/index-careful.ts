@@ -1,4 +1,4 @@
-import type { BadRecord } from '../../chunk/chunk.ts'
+import type { BadRecord } from '../../chunk/fields.ts'
 import type { Structure } from './index-clean.ts'
 import type { OffsetStore } from './offset-store.ts'
 

@@ -1,12 +1,12 @@
-import type { Chunk } from '../../chunk/chunk.ts'
+import type { Fields } from '../../chunk/fields.ts'
 import type { CsvDialect } from './dialect.ts'
 
 /** Makes NULL of every unquoted field that is the dialect's null text. */
-export function nullFields(chunk: Chunk, dialect: CsvDialect): void {
-  const { bytes, offsets } = chunk
+export function nullFields(fields: Fields, dialect: CsvDialect): void {
+  const { bytes, offsets } = fields
   const text = Buffer.from(dialect.nullText)
   const quote = Buffer.from(dialect.quote)[0]!
-  const end = chunk.rowCount * chunk.fieldCount * 2
+  const end = fields.rowCount * fields.fieldCount * 2
   for (let k = 0; k < end; k += 2) {
     const from = offsets[k]!
     if (offsets[k + 1]! - from !== text.length) continue

@@ -4,7 +4,8 @@ import { asMessage, BlockPool } from '../../../src/copy/block-pool.ts'
 import { type CopyPart, encodeChunk } from '../../../src/copy/encode-chunk.ts'
 import { Kind } from '../../../src/copy/kinds.ts'
 import { type CopyColumn, RowCursor, RowPlan } from '../../../src/copy/rows.ts'
-import { rowsOfRange, straightEncoder } from '../../../src/run/range-rows.ts'
+import { RangeReader } from '../../../src/run/range-reader.ts'
+import { StageList } from '../../../src/stage/stage-list.ts'
 import { defaultDialect } from '../../../src/source/csv/dialect.ts'
 import { fastEngine } from '../../../src/source/csv/fast-engine.ts'
 
@@ -32,8 +33,8 @@ async function encode(
   const plan = new RowPlan(columns)
   const source = { range, buffer, length: bytes.length }
   const input = { source: 'test', dialect, fieldCount }
-  const encoder = straightEncoder(engine, input, plan)
-  const { rows } = rowsOfRange(engine, input, source, encoder)
+  const reader = new RangeReader(engine, input, new StageList([], []), [], plan)
+  const rows = reader.read(source)
   const parts: CopyPart[][] = []
   const data: Buffer[][] = []
   for await (const part of encodeChunk(rows, plan, new RowCursor(), pool)) {
@@ -82,8 +83,8 @@ function tuples(data: Buffer): (string | null)[][] {
   return rows
 }
 
-const text = (field: number): CopyColumn => ({ field, kind: Kind.text })
-const int4 = (field: number): CopyColumn => ({ field, kind: Kind.int4 })
+const text = (field: number): CopyColumn => ({ slot: field, kind: Kind.text })
+const int4 = (field: number): CopyColumn => ({ slot: field, kind: Kind.int4 })
 
 describe('a chunk', () => {
   test('goes as one binary COPY when all of its values are canonical', async () => {
@@ -114,7 +115,7 @@ describe('a chunk', () => {
   test('goes as text alone when its first row is not canonical or a type has no encoder', async () => {
     const first = await encode('x,1\ny,2\n', [int4(0), int4(1)], new BlockPool(4))
     expect(first.map(({ format, firstRow }) => [format, firstRow])).toEqual([['text', 0]])
-    const server = [{ field: 0, kind: Kind.server }, int4(1)]
+    const server = [{ slot: 0, kind: Kind.server }, int4(1)]
     expect(await encode('x,1\n', server, new BlockPool(4))).toMatchObject([{ format: 'text' }])
   })
 

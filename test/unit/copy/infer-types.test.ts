@@ -4,12 +4,12 @@ import { defaultDialect } from '../../../src/source/csv/dialect.ts'
 import { fastEngine } from '../../../src/source/csv/fast-engine.ts'
 
 /** The type of a column of these fields, as they stand in the CSV. */
-function typeOf(...fields: string[]): InferredType {
+function typeOf(...values: string[]): InferredType {
   const engine = fastEngine({ ...defaultDialect, lineEnd: 'lf' })
-  const text = fields.map((field) => `${field},x\n`).join('')
-  const { chunk, bad } = engine.index(Buffer.from(text), 2, fields.length)
+  const text = values.map((field) => `${field},x\n`).join('')
+  const { fields, bad } = engine.index(Buffer.from(text), 2, values.length)
   expect(bad).toEqual([])
-  return inferTypes(chunk)[0]!.type
+  return inferTypes(fields)[0]!.type
 }
 
 describe('a column of', () => {
@@ -84,8 +84,8 @@ describe('a column of', () => {
 
   test('anything counts its NULLs, and an empty quoted field is none', () => {
     const engine = fastEngine({ ...defaultDialect, lineEnd: 'lf' })
-    const { chunk } = engine.index(Buffer.from(',1\n"",\n,3\n'), 2, 3)
-    expect(inferTypes(chunk)).toEqual([
+    const { fields } = engine.index(Buffer.from(',1\n"",\n,3\n'), 2, 3)
+    expect(inferTypes(fields)).toEqual([
       { type: 'text', nulls: 2 },
       { type: 'integer', nulls: 1 },
     ])

@@ -29,12 +29,12 @@ interface Outcome {
 function read(engine: CsvEngine, bytes: Buffer, encoding: 'latin1' | 'utf8'): Outcome {
   try {
     const scan = engine.scan(bytes, true)
-    const { chunk, bad } = engine.index(bytes, 0, 0)
+    const { fields, bad } = engine.index(bytes, 0, 0)
     const isRagged = bad.every(({ reason }) => /^has \d+ fields?, expected/.test(reason))
     return {
       kind: bad.length === 0 ? 'rows' : isRagged ? 'ragged' : 'bad',
       scan,
-      rows: rowsOf(chunk, encoding),
+      rows: rowsOf(fields, encoding),
       bad: bad.map(({ record, byte }) => [record, byte]),
     }
   } catch (error) {

@@ -10,8 +10,8 @@ function engine(dialect: Partial<CsvDialect> = {}) {
 }
 
 function rows(text: string, dialect: Partial<CsvDialect> = {}, fieldCount = 0) {
-  const { chunk, bad } = engine(dialect).index(Buffer.from(text), fieldCount, 0)
-  return { rows: rowsOf(chunk), bad }
+  const { fields, bad } = engine(dialect).index(Buffer.from(text), fieldCount, 0)
+  return { rows: rowsOf(fields), bad }
 }
 
 function scan(text: string, atEnd: 'at end' | 'more', dialect: Partial<CsvDialect> = {}) {
@@ -60,8 +60,8 @@ describe('the fields of a record', () => {
 
   test('bytes that are not UTF-8 go through as they are', () => {
     const bytes = Buffer.from([0xff, 0x2c, 0x22, 0xc3, 0x22, 0x22, 0x22, 0x0a])
-    const { chunk } = engine().index(bytes, 0, 0)
-    expect(rowsOf(chunk, 'latin1')).toEqual([['\xff', '\xc3"']])
+    const { fields } = engine().index(bytes, 0, 0)
+    expect(rowsOf(fields, 'latin1')).toEqual([['\xff', '\xc3"']])
   })
 
   test('the bytes of the range are left as they were', () => {
@@ -216,8 +216,8 @@ describe('a scan', () => {
         const rest = csv.scan(text.subarray(head.end), true)
         expect(head.records + rest.records).toBe(whole.records)
         expect(head.lines + rest.lines).toBe(whole.lines)
-        const { chunk, bad } = csv.index(text, 0, 0)
-        expect(chunk.rowCount + bad.length).toBe(whole.records)
+        const { fields, bad } = csv.index(text, 0, 0)
+        expect(fields.rowCount + bad.length).toBe(whole.records)
       }),
       { numRuns: 2000 },
     )

@@ -1,0 +1,118 @@
+import type { Value } from './value.ts'
+
+/**
+ * Decodes the text of a field, bytes[from, to), to the value a stage sees; undefined where it is none of the type.
+ *
+ * Shape: `ascii` is the same bytes as a string where each of them is ASCII, else null.
+ */
+export type Decode = (
+  bytes: Buffer,
+  ascii: string | null,
+  from: number,
+  to: number,
+) => Value | undefined
+
+/** The decoder for a type, by its name in pg_catalog. */
+export function decoderOf(typeName: string): Decode {
+  return BY_TYPE[typeName] ?? decodeText
+}
+
+/** Up to this length V8 copies a piece of a string; a longer piece would keep the whole string in memory. */
+const COPIED = 12
+
+export function decodeText(bytes: Buffer, ascii: string | null, from: number, to: number): string {
+  if (ascii === null) return bytes.toString('utf8', from, to)
+  return to - from <= COPIED ? ascii.substring(from, to) : bytes.toString('latin1', from, to)
+}
+
+function decodeInteger(
+  bytes: Buffer,
+  ascii: string | null,
+  from: number,
+  to: number,
+): number | undefined {
+  const negative = bytes[from] === 45
+  let i = negative ? from + 1 : from
+  if (i < to && to - i <= 15) {
+    let value = 0
+    for (; i < to; i++) {
+      const digit = bytes[i]! - 48
+      if (digit < 0 || digit > 9) break
+      value = value * 10 + digit
+    }
+    if (i === to) return negative ? 0 - value : value
+  }
+  const text = decodeText(bytes, ascii, from, to).trim()
+  return INTEGER.test(text) ? Number(text) : undefined
+}
+
+function decodeBigint(
+  bytes: Buffer,
+  ascii: string | null,
+  from: number,
+  to: number,
+): bigint | undefined {
+  const small = to - from <= 15 ? decodeInteger(bytes, ascii, from, to) : undefined
+  if (small !== undefined) return BigInt(small)
+  const text = decodeText(bytes, ascii, from, to).trim()
+  return INTEGER.test(text) ? BigInt(text.replace('+', '')) : undefined
+}
+
+function decodeFloat(
+  bytes: Buffer,
+  ascii: string | null,
+  from: number,
+  to: number,
+): number | undefined {
+  const text = decodeText(bytes, ascii, from, to).trim()
+  if (DECIMAL.test(text)) return Number(text)
+  return SPECIAL_FLOATS.get(text.toLowerCase())
+}
+
+function decodeBoolean(
+  bytes: Buffer,
+  ascii: string | null,
+  from: number,
+  to: number,
+): boolean | undefined {
+  return BOOLEANS.get(decodeText(bytes, ascii, from, to).trim().toLowerCase())
+}
+
+/** bytea in hex form; the escape form is none that a stage can be given for certain. */
+function decodeBytes(
+  bytes: Buffer,
+  ascii: string | null,
+  from: number,
+  to: number,
+): Uint8Array | undefined {
+  const text = decodeText(bytes, ascii, from, to)
+  return HEX.test(text) ? Buffer.from(text.slice(2), 'hex') : undefined
+}
+
+const INTEGER = /^[+-]?\d+$/
+const DECIMAL = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i
+const HEX = /^\\x(?:[\da-f]{2})*$/i
+
+const SPECIAL_FLOATS = new Map([
+  ['nan', NaN],
+  ...['infinity', '+infinity', 'inf', '+inf'].map((word) => [word, Infinity] as const),
+  ...['-infinity', '-inf'].map((word) => [word, -Infinity] as const),
+])
+
+/** boolin() takes every prefix that is unique. */
+const BOOLEANS = new Map([
+  ...['t', 'tr', 'tru', 'true', 'y', 'ye', 'yes', 'on', '1'].map((word) => [word, true] as const),
+  ...['f', 'fa', 'fal', 'fals', 'false', 'n', 'no', 'of', 'off', '0'].map(
+    (word) => [word, false] as const,
+  ),
+])
+
+const BY_TYPE: Readonly<Record<string, Decode>> = {
+  int2: decodeInteger,
+  int4: decodeInteger,
+  int8: decodeBigint,
+  float4: decodeFloat,
+  float8: decodeFloat,
+  bool: decodeBoolean,
+  bytea: decodeBytes,
+}

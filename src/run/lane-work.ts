@@ -1,0 +1,127 @@
+import { crc32 } from 'node:zlib'
+import { type InferredColumn, inferTypes } from '../copy/infer-types.ts'
+import { Queue } from '../core/queue.ts'
+import type { CsvEngine } from '../source/csv/engine.ts'
+import { selectEngine } from '../source/csv/select-engine.ts'
+import type { AnyStage } from '../stage/stage.ts'
+import { indexRange } from './index-range.ts'
+import { LaneConnection } from './lane-connection.ts'
+import { runLane } from './lane.ts'
+import type { FromLane, LaneInput, LoadPlan, RangeBytes, ToLane } from './lane-protocol.ts'
+
+/** Who a lane works for. */
+export interface LaneOwner {
+  /** Takes a message; the buffers named are the owner's from now on. */
+  report(message: FromLane, transfer: ArrayBuffer[]): void
+  /** Told once, when the lane's connection is closed; null when all went well. */
+  ended(error: unknown): void
+}
+
+/**
+ * The work of a lane, in whichever thread. Messages are dealt with one after the other; it ends by itself after `end`
+ * or a failure.
+ */
+export class LaneWork {
+  readonly #owner: LaneOwner
+  readonly #ranges = new Queue<RangeBytes>()
+  #opened: {
+    readonly input: LaneInput
+    readonly engine: CsvEngine
+    readonly stages: readonly AnyStage[]
+  } | null = null
+  #connection: LaneConnection | null = null
+  #loading = false
+  #finished = false
+  #onPlan: ((plan: LoadPlan | null) => void) | null = null
+  #latest = Promise.resolve()
+
+  constructor(owner: LaneOwner) {
+    this.#owner = owner
+  }
+
+  /** Tells it of the input, and of how to come by the stages. */
+  open(input: LaneInput, stages: () => Promise<readonly AnyStage[]>): void {
+    this.#queue(async () => {
+      const [engine, made] = await Promise.all([selectEngine(input.dialect), stages()])
+      this.#opened = { input, engine, stages: made }
+    })
+  }
+
+  receive(message: ToLane): void {
+    this.#queue(() => this.#take(message))
+  }
+
+  /** Gives up at once: the connection breaks, and the server rolls the chunk back. */
+  async abort(error: Error): Promise<void> {
+    this.#ranges.fail(error)
+    await this.#connection?.break()
+    await this.#finish(error)
+  }
+
+  #queue(work: () => Promise<void> | void): void {
+    this.#latest = this.#latest.then(work).catch((error: unknown) => this.#finish(error))
+  }
+
+  async #take(message: ToLane): Promise<void> {
+    switch (message.type) {
+      case 'connect':
+        this.#connection = new LaneConnection(message.connection)
+        break
+      case 'infer':
+        this.#infer(message.cut)
+        break
+      case 'load':
+        this.#load(message.plan)
+        break
+      case 'replan':
+        this.#onPlan?.(message.plan)
+        break
+      case 'range':
+        this.#ranges.push(message.cut)
+        break
+      case 'end':
+        this.#ranges.end()
+        if (!this.#loading) await this.#finish(null)
+        break
+    }
+  }
+
+  #infer({ range, buffer, length }: RangeBytes): void {
+    const { engine, input } = required(this.#opened)
+    const fields = indexRange(engine, input, { range, buffer, length })
+    const columns = inferTypes(fields)
+    const checksum = crc32(fields.bytes)
+    this.#owner.report({ type: 'inferred', columns, checksum, range, buffer }, [buffer])
+  }
+
+  #load(plan: LoadPlan): void {
+    this.#loading = true
+    const lane = {
+      ...required(this.#opened),
+      ranges: this.#ranges,
+      report: this.#owner.report,
+      replan: (epoch: number, columns: readonly InferredColumn[]) => this.#replan(epoch, columns),
+    }
+    runLane(lane, required(this.#connection), plan).then(
+      () => this.#finish(null),
+      (error: unknown) => this.#finish(error),
+    )
+  }
+
+  #replan(epoch: number, columns: readonly InferredColumn[]): Promise<LoadPlan | null> {
+    this.#owner.report({ type: 'misfit', epoch, columns }, [])
+    return new Promise((resolve) => (this.#onPlan = resolve))
+  }
+
+  async #finish(error: unknown): Promise<void> {
+    if (this.#finished) return
+    this.#finished = true
+    await this.#connection?.close()
+    this.#owner.ended(error)
+  }
+}
+
+function required<T>(value: T | null): T {
+  if (value === null) throw new Error('a lane was told to work before it was told on what')
+  return value
+}

@@ -1,0 +1,84 @@
+import { crc32 } from 'node:zlib'
+import { chunkOf } from '../chunk/chunk.ts'
+import { type Decode, decoderOf } from '../chunk/decode.ts'
+import { CsvRowEncoder, isInFileOrder } from '../copy/binary/csv-rows.ts'
+import type { RangeRows } from '../copy/encode-chunk.ts'
+import type { RowPlan } from '../copy/rows.ts'
+import { findBadText } from '../source/csv/check-text.ts'
+import type { CsvEngine } from '../source/csv/engine.ts'
+import type { StageList, StageStats } from '../stage/stage-list.ts'
+import { stageFailureError } from './bad-row.ts'
+import { indexFrom, indexRange } from './index-range.ts'
+import { StagedRange } from './staged-range.ts'
+import type { FieldInfo, LaneInput, RangeBytes } from './lane-protocol.ts'
+
+/** What is read of a range: rows for the encoder, and what is known of them. */
+export interface RangeReading extends RangeRows {
+  /** Of the range's bytes. */
+  readonly checksum: number
+  /** Rows for the encoder: what is expected, and once it has them all, what they were. */
+  readonly count: number
+  /** How many of them stages made of a record beyond the first; as count. */
+  readonly added: number
+  readonly stats: readonly StageStats[]
+  /** Which row of the index a row for the encoder was made of. */
+  indexRow(row: number): number
+}
+
+/** Reads ranges for the encoder: through the stages, and without an index where there is nothing for them to do. */
+export class RangeReader {
+  readonly #engine: CsvEngine
+  readonly #input: LaneInput
+  readonly #stages: StageList
+  readonly #decoders: readonly Decode[]
+  readonly #encoder: CsvRowEncoder | null
+
+  constructor(
+    engine: CsvEngine,
+    input: LaneInput,
+    stages: StageList,
+    fields: readonly FieldInfo[],
+    plan: RowPlan,
+  ) {
+    this.#engine = engine
+    this.#input = input
+    this.#stages = stages
+    this.#decoders = fields.map(({ type }) => decoderOf(type))
+    const { structure } = engine
+    const straight = structure !== null && stages.passesRows && isInFileOrder(plan)
+    this.#encoder = straight ? new CsvRowEncoder(structure, input.fieldCount, plan) : null
+  }
+
+  /**
+   * Finds the fastest way to read the rows of a range.
+   *
+   * Errors: SOURCE_BAD_ROW for a record that cannot become a row, and STAGE_* for a row that a stage cannot take; here,
+   *         or while the rows are encoded.
+   */
+  read(source: RangeBytes): RangeReading {
+    const bytes = Buffer.from(source.buffer, 0, source.length)
+    const checksum = crc32(bytes)
+    if (!this.#stages.passesRows) return this.#staged(source, checksum)
+    const encoder = this.#encoder
+    const plain = { checksum, added: 0, stats: [], indexRow: (row: number) => row }
+    if (encoder === null || bytes.at(-1) !== 10 || findBadText(this.#engine, bytes) !== null) {
+      const fields = indexRange(this.#engine, this.#input, source)
+      const chunks = [chunkOf(fields)]
+      return { ...plain, straight: null, chunks: () => chunks, count: fields.rowCount }
+    }
+    return {
+      ...plain,
+      straight: { bytes, encoder },
+      chunks: (byte, row) => [chunkOf(indexFrom(this.#engine, this.#input, source, byte, row))],
+      count: source.range.records,
+    }
+  }
+
+  #staged(source: RangeBytes, checksum: number): RangeReading {
+    const fields = indexRange(this.#engine, this.#input, source)
+    const place = { engine: this.#engine, input: this.#input }
+    return new StagedRange(fields, this.#decoders, this.#stages, checksum, (failure) =>
+      stageFailureError(failure, place, source),
+    )
+  }
+}

@@ -1,0 +1,81 @@
+import { countRows, type Chunk } from '../chunk/chunk.ts'
+import { ValueColumn } from '../chunk/column.ts'
+import { type ColumnInfo, RowReader } from '../chunk/row-reader.ts'
+import type { Result, Row } from '../chunk/value.ts'
+import { putColumn } from './columns.ts'
+import { failRow, withoutFailed } from './fail-row.ts'
+import { sourceOf, type Stage } from './stage.ts'
+
+/** How a column is computed; with the name of its type, for a table that is created. */
+export type Derivation<In extends object> =
+  ((row: In) => Result) | { readonly type: string; readonly value: (row: In) => Result }
+
+type Derived<In, Columns> = Omit<In, keyof Columns> & {
+  readonly [Name in keyof Columns]: Columns[Name] extends (row: never) => infer R
+    ? R
+    : Columns[Name] extends { value: (row: never) => infer R }
+      ? R
+      : never
+}
+
+/**
+ * Adds columns, or replaces those of the same name, each computed from the row as it was before the stage.
+ *
+ * Shape: `derive({ total: (row) => row.price * row.count })`. A column that is replaced keeps its type; a new one has
+ *        the type that is given, else one that holds what the function returns.
+ */
+export function derive<
+  In extends object = Row,
+  const Columns extends Readonly<Record<string, Derivation<In>>> = Readonly<
+    Record<string, Derivation<In>>
+  >,
+>(columns: Columns & Readonly<Record<string, Derivation<In>>>): Stage<In, Derived<In, Columns>> {
+  const derivations = Object.entries(columns).map(([name, derivation]) =>
+    typeof derivation === 'function'
+      ? { name, type: null, value: derivation }
+      : { name, type: derivation.type, value: derivation.value },
+  )
+  return {
+    name: 'derive',
+    identity: derivations.map(({ name, value }) => [name, sourceOf(value)]),
+    wire: null,
+    bind(input, newSlot) {
+      const reader = new RowReader<In>(input)
+      const made = derivations.map(({ name, type }): ColumnInfo => {
+        const before = input.find((column) => column.name === name)
+        return { name, type: type ?? before?.type ?? null, slot: newSlot() }
+      })
+      return {
+        columns: made.reduce(putColumn, input),
+        apply(chunk, report): Chunk {
+          reader.enter(chunk)
+          const result = [...chunk.columns]
+          derivations.forEach(({ value }, i) => {
+            result[made[i]!.slot] = new ValueColumn(compute(chunk, reader, value, report))
+          })
+          return withoutFailed({ ...chunk, columns: result }, report)
+        },
+      }
+    },
+  }
+}
+
+function compute<In extends object>(
+  chunk: Chunk,
+  reader: RowReader<In>,
+  value: (row: In) => Result,
+  report: Parameters<typeof failRow>[0],
+): Result[] {
+  const { selection, rowCount } = chunk
+  const values = new Array<Result>(rowCount)
+  const count = countRows(chunk)
+  for (let i = 0; i < count; i++) {
+    const row = selection === null ? i : selection[i]!
+    try {
+      values[row] = value(reader.at(row))
+    } catch (error) {
+      failRow(report, row, reader, error)
+    }
+  }
+  return values
+}

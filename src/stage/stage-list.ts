@@ -1,0 +1,127 @@
+import { type Chunk, countRows } from '../chunk/chunk.ts'
+import type { ColumnInfo } from '../chunk/row-reader.ts'
+import { toError } from '../core/errors.ts'
+import { type AnyStage, type BoundStage, type RowFailure, StageReport } from './stage.ts'
+
+/** What a stage that does something to rows has done so far. in = out + filtered + failed - added, always. */
+export interface StageStats {
+  readonly stage: string
+  readonly in: number
+  readonly out: number
+  readonly filtered: number
+  /** Rows beyond the first that were made of one. */
+  readonly added: number
+  readonly failed: number
+  readonly milliseconds: number
+}
+
+/** A row that failed, and where. */
+export interface StageFailure extends RowFailure {
+  readonly stage: string
+  /** The record of the range that the row was made of. */
+  readonly record: number
+}
+
+/** What came of a chunk. */
+export interface Staged {
+  readonly chunk: Chunk
+  readonly stats: readonly StageStats[]
+  readonly failures: readonly StageFailure[]
+}
+
+/**
+ * Stages one behind the other, bound to the columns of an input.
+ *
+ * Life: `open` before the first chunk, `close` on every path.
+ */
+export class StageList {
+  /** The columns behind the last stage. */
+  readonly columns: readonly ColumnInfo[]
+  readonly #steps: readonly { readonly name: string; readonly bound: BoundStage }[]
+
+  constructor(stages: readonly AnyStage[], input: readonly ColumnInfo[]) {
+    let slots = input.length
+    const newSlot = (): number => slots++
+    let columns = input
+    this.#steps = stages.map((stage) => {
+      const bound = stage.bind(columns, newSlot)
+      columns = bound.columns
+      return { name: stage.name, bound }
+    })
+    this.columns = columns
+  }
+
+  /** Whether rows pass as they are: no stage does more than choose and name columns. */
+  get passesRows(): boolean {
+    return this.#steps.every(({ bound }) => bound.apply === undefined)
+  }
+
+  async open(): Promise<void> {
+    for (const { bound } of this.#steps) await bound.open?.()
+  }
+
+  /** Closes all stages; the first failure is thrown when all are closed. */
+  async close(): Promise<void> {
+    const closed = await Promise.allSettled(this.#steps.map(async ({ bound }) => bound.close?.()))
+    const errors = closed.flatMap((one) => (one.status === 'rejected' ? [toError(one.reason)] : []))
+    if (errors.length > 1) throw new AggregateError(errors, 'more than one stage failed to close')
+    if (errors[0] !== undefined) throw errors[0]
+  }
+
+  /** Takes a chunk through. */
+  async apply(chunk: Chunk): Promise<Staged> {
+    const stats: StageStats[] = []
+    const failures: StageFailure[] = []
+    let current = chunk
+    for (const { name, bound } of this.#steps) {
+      if (bound.apply === undefined) continue
+      const report = new StageReport()
+      const began = performance.now()
+      const before = current
+      const result = bound.apply(before, report)
+      current = result instanceof Promise ? await result : result
+      for (const failure of report.failures) {
+        const { row } = failure
+        failures.push({ ...failure, stage: name, record: before.records?.[row] ?? row })
+      }
+      stats.push(statsOf(name, before, current, report, performance.now() - began))
+    }
+    return { chunk: current, stats, failures }
+  }
+}
+
+function statsOf(
+  stage: string,
+  before: Chunk,
+  after: Chunk,
+  report: StageReport,
+  milliseconds: number,
+): StageStats {
+  const rowsIn = countRows(before)
+  const out = countRows(after)
+  const failed = report.failures.length
+  const filtered = report.filtered ?? rowsIn - failed - out
+  return {
+    stage,
+    in: rowsIn,
+    out,
+    filtered,
+    added: out - (rowsIn - failed - filtered),
+    failed,
+    milliseconds,
+  }
+}
+
+/** What a stage has done in all. */
+export function addStats(sum: StageStats | undefined, more: StageStats): StageStats {
+  if (sum === undefined) return more
+  return {
+    stage: more.stage,
+    in: sum.in + more.in,
+    out: sum.out + more.out,
+    filtered: sum.filtered + more.filtered,
+    added: sum.added + more.added,
+    failed: sum.failed + more.failed,
+    milliseconds: sum.milliseconds + more.milliseconds,
+  }
+}

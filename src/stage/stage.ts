@@ -1,0 +1,71 @@
+import type { Chunk } from '../chunk/chunk.ts'
+import type { ColumnInfo } from '../chunk/row-reader.ts'
+import type { Row } from '../chunk/value.ts'
+import type { StageCode } from '../core/errors.ts'
+
+/**
+ * A step that rows take on their way: from chunk to chunk.
+ *
+ * Shape: `bind` is called once for each lane, and again when the types of the columns are found out; it is pure.
+ * Errors: CONFIG_UNKNOWN_COLUMN from `bind` for a column that is not there.
+ */
+export interface Stage<In extends object = Row, Out extends object = In> {
+  readonly name: string
+  /** What decides its result beside the rows, as JSON: a job is gone on with under the same only. */
+  readonly identity: unknown
+  /** How a lane's thread makes the same stage again; null when that takes a function of the caller's. */
+  readonly wire: WireStage | null
+  bind(columns: readonly ColumnInfo[], newSlot: () => number): BoundStage
+  /** For the compiler alone: the rows it takes and gives. */
+  readonly rows?: (row: In) => Out
+}
+
+/** A stage for rows of whatever columns. */
+export type AnyStage = Stage<never, object>
+
+/** A stage that needs nothing but plain data. */
+export interface WireStage {
+  readonly stage: string
+  readonly options: unknown
+}
+
+/** A stage that knows its columns. */
+export interface BoundStage {
+  /** The columns behind it. */
+  readonly columns: readonly ColumnInfo[]
+  /** Left out by a stage that only chooses and names columns. */
+  apply?(chunk: Chunk, report: StageReport): Chunk | Promise<Chunk>
+  /** Called once, before the first chunk. */
+  open?(): Promise<void>
+  /** Called once after `open`, on every path. */
+  close?(): Promise<void>
+}
+
+/** A row that a stage could not take. */
+export interface RowFailure {
+  /** In the chunk that the stage was given. */
+  readonly row: number
+  readonly code: StageCode
+  /** Without the row's values. */
+  readonly reason: string
+  /** The columns it is about. */
+  readonly columns: readonly string[]
+  readonly cause?: unknown
+}
+
+/** What a stage has to say about a chunk, beside its result. */
+export class StageReport {
+  readonly failures: RowFailure[] = []
+  /** Rows it has left out; told by a stage that makes more than one row of one, worked out for the others. */
+  filtered: number | null = null
+
+  /** Gives a row up. The stage leaves it out of its result. */
+  fail(failure: RowFailure): void {
+    this.failures.push(failure)
+  }
+}
+
+/** A function as part of a stage's identity. */
+export function sourceOf(fn: (...args: never[]) => unknown): string {
+  return fn.toString()
+}

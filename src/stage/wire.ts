@@ -1,0 +1,17 @@
+import { rename } from './rename.ts'
+import { select } from './select.ts'
+import type { AnyStage, WireStage } from './stage.ts'
+import { type Condition, where } from './where.ts'
+
+/** Makes a stage again of the plain data that stands for it. */
+export function stageOf({ stage, options }: WireStage): AnyStage {
+  const make = MAKERS[stage]
+  if (make === undefined) throw new Error(`no stage is called ${stage}`)
+  return make(options as never)
+}
+
+const MAKERS: Readonly<Record<string, (options: never) => AnyStage>> = {
+  select: (names: readonly string[]) => select(names),
+  rename: (names: Readonly<Record<string, string>>) => rename(names),
+  where: (condition: Condition) => where(condition),
+}

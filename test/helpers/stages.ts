@@ -1,0 +1,50 @@
+import { chunkOf, countRows } from '../../src/chunk/chunk.ts'
+import { decoderOf } from '../../src/chunk/decode.ts'
+import type { Result } from '../../src/chunk/value.ts'
+import { defaultDialect } from '../../src/source/csv/dialect.ts'
+import { fastEngine } from '../../src/source/csv/fast-engine.ts'
+import type { AnyStage } from '../../src/stage/stage.ts'
+import { type StageFailure, StageList, type StageStats } from '../../src/stage/stage-list.ts'
+
+export interface Passed {
+  readonly columns: readonly string[]
+  readonly types: readonly (string | null)[]
+  readonly rows: readonly (readonly Result[])[]
+  readonly stats: readonly StageStats[]
+  readonly failures: readonly StageFailure[]
+  /** Of each row, the record of the input that it was made of. */
+  readonly records: readonly number[]
+}
+
+/** Takes CSV without a header through stages; `types` are those of its fields, by name. */
+export async function pass(
+  csv: string,
+  types: Readonly<Record<string, string>>,
+  ...stages: readonly AnyStage[]
+): Promise<Passed> {
+  const names = Object.keys(types)
+  const infos = names.map((name, slot) => ({ name, type: types[name]!, slot }))
+  const list = new StageList(stages, infos)
+  const engine = fastEngine({ ...defaultDialect, lineEnd: 'lf' })
+  const { fields, bad } = engine.index(Buffer.from(csv), names.length, 16)
+  if (bad[0] !== undefined) throw new Error(bad[0].reason)
+  const decoders = infos.map(({ type }) => decoderOf(type))
+  await list.open()
+  const { chunk, stats, failures } = await list.apply(chunkOf(fields, decoders))
+  await list.close()
+  const rows: Result[][] = []
+  const records: number[] = []
+  for (let i = 0; i < countRows(chunk); i++) {
+    const row = chunk.selection?.[i] ?? i
+    rows.push(list.columns.map(({ slot }) => chunk.columns[slot]!.value(row)))
+    records.push(chunk.records?.[row] ?? row)
+  }
+  return {
+    columns: list.columns.map(({ name }) => name),
+    types: list.columns.map(({ type }) => type),
+    rows,
+    stats,
+    failures,
+    records,
+  }
+}
