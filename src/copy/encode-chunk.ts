@@ -1,5 +1,6 @@
 import type { Chunk } from '../chunk/chunk.ts'
 import type { CsvRowEncoder } from './binary/csv-rows.ts'
+import type { ResidentRows } from './binary/resident-rows.ts'
 import { BINARY_HEADER, BINARY_TRAILER, encodeBinaryRows } from './binary/rows.ts'
 import { type BlockPool, growBlock, isEmpty } from './block-pool.ts'
 import { Kind } from './kinds.ts'
@@ -22,6 +23,8 @@ export interface CopyPart {
 export interface RangeRows {
   /** CSV bytes that rows can be read from without an index, as far as they go; null when an index is needed. */
   readonly straight: { readonly bytes: Buffer; readonly encoder: CsvRowEncoder } | null
+  /** What has indexed the chunks, and encodes faster what is left of its fields; null when that is the engine. */
+  readonly resident: ResidentRows | null
   /** The rows from a byte on, before which there are so many rows, chunk by chunk; a chunk is used up before the next. */
   chunks(byte: number, row: number): AsyncIterable<Chunk> | Iterable<Chunk>
 }
@@ -52,7 +55,8 @@ export async function* encodeChunk(
   const chunks = new ChunkFeed(rows, plan, cursor)
   if (!plan.kinds.includes(Kind.server)) {
     const binary: Road[] = [chunks.road((block) => encodeBinaryRows(cursor, plan, block))]
-    const { straight } = rows
+    const { straight, resident } = rows
+    if (resident !== null) binary.unshift(chunks.road((block) => resident.encode(cursor, block)))
     if (straight !== null) {
       const { bytes, encoder } = straight
       binary.unshift({

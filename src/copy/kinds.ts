@@ -55,3 +55,8 @@ const byTypeName: Readonly<Record<string, Kind>> = {
 export function kindOf(typeName: string): Kind {
   return typeName === 'enum' ? Kind.text : (byTypeName[typeName] ?? Kind.server)
 }
+
+/** The number by which the kernel knows a kind: json is the text that it is. */
+export function kernelKind(kind: number): number {
+  return kind === Kind.json ? Kind.text : kind
+}

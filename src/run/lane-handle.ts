@@ -3,7 +3,7 @@ import { toError } from '../core/errors.ts'
 import { aborted } from './abort.ts'
 import type { FromLane, FromThread, LaneInput, ThreadMessage, ToLane } from './lane-protocol.ts'
 import { LaneWork } from './lane-work.ts'
-import type { StageSource, StageSpec } from './stage-source.ts'
+import type { RunStages, StageSource } from './stage-source.ts'
 import { unpackError } from './wire-error.ts'
 
 /** The run's end of a lane. */
@@ -12,7 +12,7 @@ export interface LaneHandle {
   readonly ended: Promise<void>
   /** Ranges that were handed over and not answered yet. */
   inFlight: number
-  open(input: LaneInput): void
+  open(input: LaneInput, stages: RunStages): void
   post(message: ToLane): void
   /** Ends it at once; its connection breaks, and the server rolls its chunk back. */
   kill(): Promise<void>
@@ -24,19 +24,15 @@ type OnMessage = (lane: LaneHandle, message: FromLane) => void
  * Starts a lane: in a thread of its own, unless a stage holds a function of the caller's, which cannot leave its thread.
  */
 export function startLane(stages: StageSource, onMessage: OnMessage): LaneHandle {
-  return stages.specs === null
-    ? new LocalLane(stages, onMessage)
-    : new ThreadLane(stages.specs, onMessage)
+  return stages.isPortable ? new ThreadLane(onMessage) : new LocalLane(onMessage)
 }
 
 class ThreadLane implements LaneHandle {
   readonly #worker: Worker
-  readonly #stages: readonly StageSpec[]
   readonly ended: Promise<void>
   inFlight = 0
 
-  constructor(stages: readonly StageSpec[], onMessage: OnMessage) {
-    this.#stages = stages
+  constructor(onMessage: OnMessage) {
     this.#worker = new Worker(new URL('./lane-thread.js', import.meta.url), {
       // Chunks live outside the heap; a small young generation keeps the heap of each lane at a few MB.
       resourceLimits: { maxYoungGenerationSizeMb: 8 },
@@ -57,8 +53,8 @@ class ThreadLane implements LaneHandle {
     this.ended.catch(() => undefined)
   }
 
-  open(input: LaneInput): void {
-    this.#send({ type: 'open', input, stages: this.#stages })
+  open(input: LaneInput, { specs }: RunStages): void {
+    this.#send({ type: 'open', input, stages: specs })
   }
 
   post(message: ToLane): void {
@@ -78,12 +74,10 @@ class ThreadLane implements LaneHandle {
 /** A lane in the thread of the run. */
 class LocalLane implements LaneHandle {
   readonly #work: LaneWork
-  readonly #stages: StageSource
   readonly ended: Promise<void>
   inFlight = 0
 
-  constructor(stages: StageSource, onMessage: OnMessage) {
-    this.#stages = stages
+  constructor(onMessage: OnMessage) {
     let end: (error: unknown) => void = () => undefined
     this.ended = new Promise((resolve, reject) => {
       end = (error) => {
@@ -95,8 +89,8 @@ class LocalLane implements LaneHandle {
     this.#work = new LaneWork({ report: (message) => onMessage(this, message), ended: end })
   }
 
-  open(input: LaneInput): void {
-    this.#work.open(input, async () => (await this.#stages.find()).stages)
+  open(input: LaneInput, { stages }: RunStages): void {
+    this.#work.open(input, () => Promise.resolve(stages))
   }
 
   post(message: ToLane): void {

@@ -11,7 +11,7 @@ import type { ConnectionTarget } from '../target/connect.ts'
 import type { BufferPool } from './buffer-pool.ts'
 import { type LaneHandle, startLane } from './lane-handle.ts'
 import type { FromLane, LaneInput, LoadPlan } from './lane-protocol.ts'
-import type { StageSource } from './stage-source.ts'
+import type { RunStages, StageSource } from './stage-source.ts'
 
 /** Ranges a lane holds: one that is sent, one that is encoded meanwhile. */
 export const RANGES_PER_LANE = 2
@@ -65,8 +65,8 @@ export class Lanes {
     })
   }
 
-  open(input: LaneInput): void {
-    for (const lane of this.#lanes) lane.open(input)
+  open(input: LaneInput, stages: RunStages): void {
+    for (const lane of this.#lanes) lane.open(input, stages)
   }
 
   /** Has the lanes open their connections; `load` is told of a failure. */

@@ -70,12 +70,13 @@ async function loadOpened(
   const stages = new StageSource(options.stages ?? [])
   const lanes = new Lanes(settings.lanes, stages, buffers, settings.log)
   try {
+    void stages.find() // compiles while the input is looked at
     const start = await readStart(opened, options.dialect ?? {}, settings.maxRecord)
     const named = options.columns === undefined ? start : withNames(start, options.columns)
     const { source, dialect, reasons, fieldCount } = named
     settings.log.debug({ dialect, reasons }, 'dialect')
-    lanes.open({ source: source.name, dialect, fieldCount })
     const found = await stages.find()
+    lanes.open({ source: source.name, dialect, fieldCount }, found)
     return await loadFrom(options, settings, named, found, lanes, buffers)
   } finally {
     await lanes.close()

@@ -2,6 +2,7 @@ import { crc32 } from 'node:zlib'
 import { chunkOf } from '../chunk/chunk.ts'
 import { type Decode, decoderOf } from '../chunk/decode.ts'
 import { CsvRowEncoder, isInFileOrder } from '../copy/binary/csv-rows.ts'
+import { ResidentRows } from '../copy/binary/resident-rows.ts'
 import type { RangeRows } from '../copy/encode-chunk.ts'
 import type { RowPlan } from '../copy/rows.ts'
 import { findBadText } from '../source/csv/check-text.ts'
@@ -32,6 +33,7 @@ export class RangeReader {
   readonly #stages: StageList
   readonly #decoders: readonly Decode[]
   readonly #encoder: CsvRowEncoder | null
+  readonly #resident: ResidentRows | null
 
   constructor(
     engine: CsvEngine,
@@ -45,8 +47,11 @@ export class RangeReader {
     this.#stages = stages
     this.#decoders = fields.map(({ type }) => decoderOf(type))
     const { structure } = engine
-    const straight = structure !== null && stages.passesRows && isInFileOrder(plan)
-    this.#encoder = straight ? new CsvRowEncoder(structure, input.fieldCount, plan) : null
+    const { fieldCount } = input
+    const kernel = structure !== null && isInFileOrder(plan) ? structure : null
+    const passes = stages.passesRows
+    this.#encoder = kernel && passes ? new CsvRowEncoder(kernel, fieldCount, plan) : null
+    this.#resident = kernel && !passes ? new ResidentRows(kernel, fieldCount, plan) : null
   }
 
   /**
@@ -58,10 +63,10 @@ export class RangeReader {
   read(source: RangeBytes): RangeReading {
     const bytes = Buffer.from(source.buffer, 0, source.length)
     const checksum = crc32(bytes)
-    if (!this.#stages.passesRows) return this.#staged(source, checksum)
+    if (!this.#stages.passesRows) return this.#staged(source, bytes, checksum)
     const encoder = this.#encoder
-    const plain = { checksum, added: 0, stats: [], indexRow: (row: number) => row }
-    if (encoder === null || bytes.at(-1) !== 10 || findBadText(this.#engine, bytes) !== null) {
+    const plain = { checksum, resident: null, added: 0, stats: [], indexRow: (row: number) => row }
+    if (encoder === null || !this.#isClean(bytes)) {
       const fields = indexRange(this.#engine, this.#input, source)
       const chunks = [chunkOf(fields)]
       return { ...plain, straight: null, chunks: () => chunks, count: fields.rowCount }
@@ -74,11 +79,24 @@ export class RangeReader {
     }
   }
 
-  #staged(source: RangeBytes, checksum: number): RangeReading {
-    const fields = indexRange(this.#engine, this.#input, source)
+  /** Whether bytes can be read without the engine, as far as their text goes. */
+  #isClean(bytes: Buffer): boolean {
+    return bytes.at(-1) === 10 && findBadText(this.#engine, bytes) === null
+  }
+
+  #staged(source: RangeBytes, bytes: Buffer, checksum: number): RangeReading {
     const place = { engine: this.#engine, input: this.#input }
-    return new StagedRange(fields, this.#decoders, this.#stages, checksum, (failure) =>
-      stageFailureError(failure, place, source),
+    return new StagedRange(
+      {
+        bytes,
+        records: source.range.records,
+        checksum,
+        resident: this.#isClean(bytes) ? this.#resident : null,
+        index: (byte, row) => indexFrom(this.#engine, this.#input, source, byte, row),
+        errorOf: (failure) => stageFailureError(failure, place, source),
+      },
+      this.#decoders,
+      this.#stages,
     )
   }
 }

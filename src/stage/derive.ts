@@ -35,6 +35,7 @@ export function derive<
       ? { name, type: null, value: derivation }
       : { name, type: derivation.type, value: derivation.value },
   )
+  const functions = derivations.map(({ value }) => value)
   return {
     name: 'derive',
     identity: derivations.map(({ name, value }) => [name, sourceOf(value)]),
@@ -49,33 +50,23 @@ export function derive<
         columns: made.reduce(putColumn, input),
         apply(chunk, report): Chunk {
           reader.enter(chunk)
-          const result = [...chunk.columns]
-          derivations.forEach(({ value }, i) => {
-            result[made[i]!.slot] = new ValueColumn(compute(chunk, reader, value, report))
-          })
-          return withoutFailed({ ...chunk, columns: result }, report)
+          const { selection, rowCount } = chunk
+          const count = countRows(chunk)
+          const values = functions.map(() => new Array<Result>(rowCount))
+          for (let i = 0; i < count; i++) {
+            const row = selection === null ? i : selection[i]!
+            try {
+              const given = reader.at(row)
+              for (let c = 0; c < functions.length; c++) values[c]![row] = functions[c]!(given)
+            } catch (error) {
+              failRow(report, row, reader, error)
+            }
+          }
+          const columns = [...chunk.columns]
+          made.forEach(({ slot }, c) => (columns[slot] = new ValueColumn(values[c]!)))
+          return withoutFailed({ ...chunk, columns }, report)
         },
       }
     },
   }
-}
-
-function compute<In extends object>(
-  chunk: Chunk,
-  reader: RowReader<In>,
-  value: (row: In) => Result,
-  report: Parameters<typeof failRow>[0],
-): Result[] {
-  const { selection, rowCount } = chunk
-  const values = new Array<Result>(rowCount)
-  const count = countRows(chunk)
-  for (let i = 0; i < count; i++) {
-    const row = selection === null ? i : selection[i]!
-    try {
-      values[row] = value(reader.at(row))
-    } catch (error) {
-      failRow(report, row, reader, error)
-    }
-  }
-  return values
 }

@@ -1,6 +1,6 @@
 import { PAGE_BYTES } from '../../core/wasm.ts'
 import type { Structure } from '../../source/csv/index-clean.ts'
-import { Kind } from '../kinds.ts'
+import { kernelKind } from '../kinds.ts'
 import { Block, type RowCursor, type RowPlan } from '../rows.ts'
 import { encodeField } from './fields.ts'
 import {
@@ -114,9 +114,4 @@ export class CsvRowEncoder {
     this.#to = end
     return true
   }
-}
-
-/** The kernel knows json as the text that it is. */
-function kernelKind(kind: number): number {
-  return kind === Kind.json ? Kind.text : kind
 }

@@ -1,6 +1,6 @@
 import { startKernel } from '../../core/wasm.ts'
 
-/** The kernel's exports, as in ../kernel/rows.ts; addresses are offsets in its memory. */
+/** The kernel's exports, as in ../kernel/rows.ts and indexed.ts; addresses are offsets in its memory. */
 export interface RowKernel {
   configure(
     delimiter: number,
@@ -13,9 +13,25 @@ export interface RowKernel {
     scratchAt: number,
   ): void
   encodeRows(from: number, to: number, out: number, limit: number): number
+  indexRows(from: number, to: number, offsets: number, most: number): number
+  encodeIndexed(
+    origin: number,
+    offsets: number,
+    plan: number,
+    columns: number,
+    selection: number,
+    others: number,
+    other: number,
+    row: number,
+    count: number,
+    out: number,
+    limit: number,
+  ): number
   readonly nextInput: { readonly value: number }
   readonly nextOutput: { readonly value: number }
   readonly rows: { readonly value: number }
+  readonly indexedRows: { readonly value: number }
+  readonly indexedEnd: { readonly value: number }
 }
 
 /** What encodeRows answers, as in ../kernel/outcome.ts; 0 when it is through with its input. */
@@ -36,5 +52,5 @@ export function startRowKernel(
   size: number,
   encodeOther: EncodeOther,
 ): { readonly kernel: RowKernel; readonly memory: Buffer } {
-  return startKernel<RowKernel>('copy/kernel/rows.wasm', size, { rows: { encodeOther } })
+  return startKernel<RowKernel>('copy/kernel/rows.wasm', size, { fields: { encodeOther } })
 }

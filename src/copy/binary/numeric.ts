@@ -50,6 +50,27 @@ export function encodeNumeric(
   return putShortNumeric(out.view, at, negative, whole, fraction, scale)
 }
 
+/**
+ * Encodes a number with at most 8 digits before the point and 4 behind it, as its text would be; NOT_CANONICAL for others.
+ *
+ * Why: such a number, money most often, has at most 12 digits, which no two doubles share: no search for its shortest
+ *      text is needed, 300 ns of V8's time.
+ */
+export function encodeShortDecimal(value: number, out: Block, at: number): number {
+  const magnitude = Math.abs(value)
+  if (!(magnitude < 1e8)) return NOT_CANONICAL
+  const units = Math.round(magnitude * 10000)
+  if (units / 10000 !== magnitude) return NOT_CANONICAL
+  const whole = Math.floor(units / 10000)
+  let fraction = units - whole * 10000
+  let scale = fraction === 0 ? 0 : 4
+  while (scale > 0 && fraction % 10 === 0) {
+    fraction /= 10
+    scale--
+  }
+  return putShortNumeric(out.view, at, value < 0, whole, fraction, scale)
+}
+
 /** Writes a numeric of at most 8 digits before the point, `whole`, and `scale` (at most 4) behind it, `fraction`. */
 function putShortNumeric(
   out: DataView,

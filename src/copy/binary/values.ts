@@ -4,6 +4,7 @@ import type { Block } from '../rows.ts'
 import { BadValue, valueText } from '../value-text.ts'
 import { encodeField } from './fields.ts'
 import { NOT_CANONICAL, putInt64Field } from './integers.ts'
+import { encodeShortDecimal } from './numeric.ts'
 
 /** In place of an offset: the field may not fit into what is left of the block. */
 export const NO_ROOM = -2
@@ -81,8 +82,10 @@ function encodeNumber(kind: Kind, value: number, out: Block, at: number, limit: 
       out.view.setInt32(at, 8)
       out.view.setFloat64(at + 4, value)
       return at + 12
-    case NUMERIC:
-      return encodeString(kind, decimalText(value), out, at, limit)
+    case NUMERIC: {
+      const next = encodeShortDecimal(value, out, at)
+      return next < 0 ? encodeString(kind, decimalText(value), out, at, limit) : next
+    }
     default:
   }
   return encodeString(kind, String(value), out, at, limit)

@@ -117,6 +117,18 @@ describe('derive', () => {
     expect(passed.stats).toMatchObject([{ in: 3, out: 2, failed: 1, filtered: 0 }])
   })
 
+  test('gives a row up once, whichever of its functions throw', async () => {
+    const passed = await pass(
+      csv,
+      types,
+      derive({
+        a: (row: Row) => (row['name'] as string).length,
+        b: (row: Row) => (row['name'] as string).length,
+      }),
+    )
+    expect(passed.stats).toMatchObject([{ in: 3, out: 2, failed: 1, filtered: 0 }])
+  })
+
   test('gives a row up whose text is no value of the type, without showing it', async () => {
     const passed = await pass(
       '1,a,2\nsecret,b,3\n',
