@@ -16,6 +16,7 @@ export function valueText(value: Result, kind: Kind): string | null {
       if (!value.isWellFormed()) throw new BadValue('a string with half a surrogate pair')
       return value
     case 'number':
+      return numberText(value, kind)
     case 'bigint':
     case 'boolean':
       return String(value)
@@ -26,6 +27,12 @@ export function valueText(value: Result, kind: Kind): string | null {
     default:
       throw new BadValue(`a ${typeof value}`)
   }
+}
+
+/** String() of a number has no sign for -0, which floating-point columns keep. */
+export function numberText(value: number, kind: Kind): string {
+  const isFloat = kind === Kind.float8 || kind === Kind.float4
+  return isFloat && Object.is(value, -0) ? '-0' : String(value)
 }
 
 function objectText(value: object, kind: Kind): string {

@@ -9,14 +9,13 @@ import { chunkOf } from '../../src/chunk/chunk.ts'
 import { Block, ChunkRows, RowCursor, RowPlan } from '../../src/copy/rows.ts'
 import { encodeTextRows } from '../../src/copy/text-rows.ts'
 import { TargetError } from '../../src/core/errors.ts'
-import { mapColumns } from '../../src/run/mapping.ts'
 import { defaultDialect } from '../../src/source/csv/dialect.ts'
 import { fastEngine } from '../../src/source/csv/fast-engine.ts'
-import { findTable } from '../../src/target/catalog.ts'
 import { connect } from '../../src/target/connect.ts'
 import { CopyIn } from '../../src/target/copy-in.ts'
 import { useDatabase } from '../helpers/database.ts'
 import { typeCases, typeDefinitions } from '../helpers/field-texts.ts'
+import { differences, makeTables, type Tables } from '../helpers/roads.ts'
 
 type Road = 'binary' | 'text'
 
@@ -24,15 +23,6 @@ type Road = 'binary' | 'text'
 interface Field {
   readonly text: string | null
   readonly quotes: 'none' | 'around' | 'inside'
-}
-
-/** Two tables with a column of the type: one for each road. */
-interface Tables {
-  readonly binary: string
-  readonly text: string
-  readonly plan: RowPlan
-  /** The binary output function of the type. */
-  readonly send: string
 }
 
 const db = useDatabase()
@@ -46,22 +36,6 @@ beforeAll(async () => {
 })
 
 afterAll(() => client.end())
-
-async function makeTables(type: string, name: string): Promise<Tables> {
-  const [binary, text] = [`${name}_binary`, `${name}_text`]
-  for (const table of [binary, text]) {
-    await client.query(`create unlogged table ${table} (id int4, v ${type})`)
-  }
-  const table = await findTable(client, { schema: 'public', table: binary })
-  const plan = new RowPlan(mapColumns(table!, ['id', 'v']).columns)
-  const send = await client.query<{ send: string }>(
-    `select typsend::regproc::text as send from pg_attribute join pg_type t on t.oid = atttypid
-      where attrelid = '${binary}'::regclass and attname = 'v'`,
-  )
-  // A domain over an enum is no enum to its output function; the labels tell enough.
-  const found = send.rows[0]!.send
-  return { binary, text, plan, send: found === 'enum_send' ? 'text' : found }
-}
 
 function written({ text, quotes }: Field): string {
   if (text === null) return ''
@@ -160,17 +134,6 @@ async function copyOnce(
   }
 }
 
-/** The values that the two tables do not have alike. */
-async function differences({ binary, text, send }: Tables): Promise<unknown[]> {
-  const result = await client.query(`
-    select id, b.v::text as by_binary, t.v::text as by_text,
-           ${send}(b.v) as bytes_by_binary, ${send}(t.v) as bytes_by_text
-      from ${binary} b full join ${text} t using (id)
-     where b.id is null or t.id is null or b.v::text is distinct from t.v::text
-        or ${send}(b.v) is distinct from ${send}(t.v)`)
-  return result.rows
-}
-
 function refusals(refused: Map<number, string>, view: Fields, fields: readonly Field[]): unknown[] {
   const idOf = (row: number): number =>
     Number(view.bytes.toString('latin1', view.offsets[row * 4], view.offsets[row * 4 + 1]))
@@ -185,7 +148,7 @@ async function compareRoads(tables: Tables, fields: readonly Field[]): Promise<n
   const byBinary = await copyRows('binary', tables.binary, view, plan)
   const byText = await copyRows('text', tables.text, view, plan)
   expect(refusals(byBinary, view, fields)).toEqual(refusals(byText, view, fields))
-  expect(await differences(tables)).toEqual([])
+  expect(await differences(client, tables)).toEqual([])
   return view.rowCount - byBinary.size
 }
 
@@ -207,6 +170,7 @@ describe('the binary road', () => {
     'stores in $type what the text road stores',
     async ({ type, texts, borders }) => {
       const tables = await makeTables(
+        client,
         type,
         `t${String(typeCases.findIndex((c) => c.type === type))}`,
       )
@@ -235,7 +199,8 @@ describe('the binary road', () => {
   test('is taken by every kind of value there is an encoder for', async () => {
     const kinds = new Set<number>()
     for (const [i, { type }] of typeCases.entries()) {
-      for (const kind of (await makeTables(type, `k${String(i)}`)).plan.kinds) kinds.add(kind)
+      for (const kind of (await makeTables(client, type, `k${String(i)}`)).plan.kinds)
+        kinds.add(kind)
     }
     const known = Object.values(Kind).filter((kind) => kind !== Kind.server)
     expect([...kinds].sort()).toEqual(known.sort())
@@ -250,7 +215,7 @@ describe('the comparison', () => {
     ['timestamptz', '2020-01-01 00:00:00.000001Z', '2020-01-01 00:00:00Z'],
     ['text', '', null],
   ])('tells %s %s from %s', async (type, one, other) => {
-    const tables = await makeTables(type, `c_${type}`)
+    const tables = await makeTables(client, type, `c_${type}`)
     const { plan } = tables
     const [a, b] = [one, other].map((text) => indexed([{ text, quotes: 'none' }])) as [
       Fields,
@@ -258,6 +223,6 @@ describe('the comparison', () => {
     ]
     expect(await copyOnce('binary', tables.binary, a, plan)).toBeNull()
     expect(await copyOnce('text', tables.text, b, plan)).toBeNull()
-    expect(await differences(tables)).toHaveLength(1)
+    expect(await differences(client, tables)).toHaveLength(1)
   })
 })

@@ -1,7 +1,7 @@
 import type { Result } from '../../chunk/value.ts'
 import { Kind } from '../kinds.ts'
 import type { Block } from '../rows.ts'
-import { BadValue, valueText } from '../value-text.ts'
+import { BadValue, numberText, valueText } from '../value-text.ts'
 import { encodeField } from './fields.ts'
 import { NOT_CANONICAL, putInt64Field } from './integers.ts'
 import { encodeShortDecimal } from './numeric.ts'
@@ -88,7 +88,7 @@ function encodeNumber(kind: Kind, value: number, out: Block, at: number, limit: 
     }
     default:
   }
-  return encodeString(kind, String(value), out, at, limit)
+  return encodeString(kind, numberText(value, kind), out, at, limit)
 }
 
 /** A number without an exponent, which the encoder of numeric would leave to the server. */
