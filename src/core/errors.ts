@@ -56,7 +56,7 @@ export type CheckpointCode =
   | 'CHECKPOINT_FENCED'
   | 'CHECKPOINT_SCHEMA'
 
-export type StageCode = 'STAGE_THREW' | 'STAGE_CAST' | 'STAGE_VALUE'
+export type StageCode = 'STAGE_THREW' | 'STAGE_CAST' | 'STAGE_INVALID' | 'STAGE_VALUE'
 
 export type ErrorCode =
   ConfigCode | SourceCode | StageCode | TargetCode | CheckpointCode | 'RUN_ABORTED'

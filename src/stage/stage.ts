@@ -56,11 +56,14 @@ export interface RowFailure {
 /** What a stage has to say about a chunk, beside its result. */
 export class StageReport {
   readonly failures: RowFailure[] = []
+  readonly #failed = new Set<number>()
   /** Rows it has left out; told by a stage that makes more than one row of one, worked out for the others. */
   filtered: number | null = null
 
-  /** Gives a row up. The stage leaves it out of its result. */
+  /** Gives a row up, for the first reason told. The stage leaves it out of its result. */
   fail(failure: RowFailure): void {
+    if (this.#failed.has(failure.row)) return
+    this.#failed.add(failure.row)
     this.failures.push(failure)
   }
 }

@@ -1,6 +1,10 @@
+import { hash } from './hash.ts'
+import { type Mask, mask } from './mask.ts'
 import { rename } from './rename.ts'
 import { select } from './select.ts'
+import type { Row } from '../chunk/value.ts'
 import type { AnyStage, WireStage } from './stage.ts'
+import { type Rules, validate } from './validate.ts'
 import { type Condition, where } from './where.ts'
 
 /** Makes a stage again of the plain data that stands for it. */
@@ -14,4 +18,8 @@ const MAKERS: Readonly<Record<string, (options: never) => AnyStage>> = {
   select: (names: readonly string[]) => select(names),
   rename: (names: Readonly<Record<string, string>>) => rename(names),
   where: (condition: Condition) => where(condition),
+  validate: (rules: Readonly<Record<string, Rules>>) => validate(rules),
+  hash: ({ name, columns }: { name: string; columns: readonly string[] }) =>
+    hash<Row>(name, columns),
+  mask: (masks: Readonly<Record<string, Mask>>) => mask(masks),
 }
