@@ -43,19 +43,22 @@ export class Bench {
   /**
    * Finds out once per file what its table must hold, by having the server read the file itself.
    * @param {DataFile} data
+   * @param {string} [view]  a query over that table, for a contender that changes rows
    */
-  expected(data) {
-    const known = this.#expected.get(data.path)
+  expected(data, view) {
+    const key = `${data.path} ${view ?? ''}`
+    const known = this.#expected.get(key)
     if (known) return known
-    const asked = this.#serverReads(data)
-    this.#expected.set(data.path, asked)
+    const asked = this.#serverReads(data, view)
+    this.#expected.set(key, asked)
     return asked
   }
 
-  /** @param {DataFile} data */
-  async #serverReads(data) {
+  /** @param {DataFile} data @param {string} [view] */
+  async #serverReads(data, view) {
     this.log(`  expectation: the server reads ${data.name} itself`)
     await this.database.serverLoad(data, this.signal)
+    if (view !== undefined) return this.database.fingerprint(`(${view})`)
     const fingerprint = await this.database.fingerprint(data.name)
     if (fingerprint.rows !== data.rows) {
       throw new Error(`${data.path}: the server reads ${fingerprint.rows} rows, not ${data.rows}`)
@@ -67,9 +70,10 @@ export class Bench {
    * Refuses a time whose table is not the expected one.
    * @param {DataFile} data
    * @param {string} contender
+   * @param {string} [view]
    */
-  async verify(data, contender) {
-    const expected = await this.expected(data)
+  async verify(data, contender, view) {
+    const expected = await this.expected(data, view)
     const found = await this.database.fingerprint(data.name)
     if (found.rows === expected.rows && found.checksum === expected.checksum) return
     throw new Error(

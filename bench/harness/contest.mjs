@@ -16,6 +16,7 @@ import { ratioByRound, spread } from './stats.mjs'
  * @property {string} name
  * @property {(bench: Bench, data: DataFile) => Promise<void>} [prepare]  once, outside of the timing
  * @property {(load: Load) => readonly Command[]} commands  run at once and measured as one
+ * @property {string} [view]  the query that says what its table must hold; by default all rows as they are
  * @property {(stdout: string, data: DataFile) => void} [check]  throws when its own report is wrong
  *
  * @typedef {{ contender: Contender, data: DataFile }} Entry
@@ -40,7 +41,7 @@ import { ratioByRound, spread } from './stats.mjs'
  */
 export async function contest(bench, entries, rounds = bench.runs) {
   for (const { data, contender } of entries) {
-    await bench.expected(data)
+    await bench.expected(data, contender.view)
     await contender.prepare?.(bench, data)
   }
   const results = entries.map(({ contender, data }) => emptyResult(contender.name, data))
@@ -66,7 +67,7 @@ async function measure(bench, contender, data) {
   const load = { data, url: bench.database.url, table: data.name }
   const finished = await runTogether(contender.commands(load))
   contender.check?.(finished.stdout, data)
-  await bench.verify(data, contender.name)
+  await bench.verify(data, contender.name, contender.view)
   return finished
 }
 

@@ -10,6 +10,7 @@ const program = `${rootFolder}src/cli/bin.mjs`
  * @property {string} [name]  in the tables; `millrace, N lanes` by default
  * @property {readonly string[]} [args]  added to the command line
  * @property {Record<string, string>} [env]
+ * @property {string} [view]  what its table must hold, see Contender
  */
 
 let jobs = 0
@@ -28,7 +29,8 @@ export function millrace(settings) {
   return {
     name: settings.name ?? millraceName(settings.lanes),
     commands: (load) => [loadCommand(load, settings, freshJob())],
-    check: (stdout, data) => void loadReport(stdout, data.rows),
+    ...(settings.view === undefined ? {} : { view: settings.view }),
+    check: (stdout, data) => void loadReport(stdout, settings.view ? undefined : data.rows),
   }
 }
 

@@ -5,6 +5,7 @@ import { run as lineitem } from './lineitem.mjs'
 import { run as memory } from './memory.mjs'
 import { run as resume } from './resume.mjs'
 import { narrow, text, wide } from './shapes.mjs'
+import { run as stages } from './stages.mjs'
 
 /** @typedef {(bench: import('../harness/bench.mjs').Bench) => Promise<import('../harness/report.mjs').Section>} Scenario */
 
@@ -14,6 +15,7 @@ export const scenarios = {
   narrow,
   wide,
   text,
+  stages,
   'checkpoint-cost': checkpointCost,
   memory,
   'cut-alone': cutAlone,

@@ -179,10 +179,11 @@ function checksOf(column: string, type: string, rules: PlainRules): Check[] {
 function rangeCheck(type: string, min: Rules['min'], max: Rules['max']): Check {
   const least = min === undefined ? null : compareWith(type, String(min))
   const most = max === undefined ? null : compareWith(type, String(max))
+  const isNumber = NUMBERS.has(type)
   const [from, to] = [nearNumber(min, -Infinity), nearNumber(max, Infinity)]
   return (value) => {
     // Nearly every value is well within: as a number, which text of a decimal this short is without a loss.
-    if (NUMBERS.has(type) && (typeof value === 'number' || isShort(value))) {
+    if (isNumber && (typeof value === 'number' || isShort(value))) {
       const number = Number(value)
       if (number > from && number < to) return null
     }
