@@ -1,5 +1,5 @@
 import { isAscii } from 'node:buffer'
-import type { Decode } from './decode.ts'
+import { type Decode, decodeText } from './decode.ts'
 import type { Fields } from './fields.ts'
 import { unquote } from './unquote.ts'
 import type { Result, Value } from './value.ts'
@@ -74,6 +74,17 @@ export class FieldColumn {
     return value
   }
 
+  /** The text as it stands in the input, whatever the column's type; null for NULL. */
+  text(row: number): string | null {
+    const { bytes, offsets, fieldCount } = this.fields
+    const k = (row * fieldCount + this.field) * 2
+    const from = offsets[k]!
+    if (from < 0) return null
+    const to = offsets[k + 1]!
+    if (to >= 0) return decodeText(bytes, this.#text.ascii, from, to)
+    return this.#text.unquoted(from, ~to).toString()
+  }
+
   #quotedValue(from: number, to: number): Value {
     const bytes = this.#text.unquoted(from, to)
     const value = this.#decode(bytes, null, 0, bytes.length)
@@ -96,5 +107,12 @@ export class ValueColumn {
 
   value(row: number): Result {
     return this.values[row] ?? null
+  }
+
+  /** The value as text; null for NULL. */
+  text(row: number): string | null {
+    const value = this.values[row]
+    if (value == null) return null
+    return value instanceof Date ? value.toISOString() : String(value)
   }
 }

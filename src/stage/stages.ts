@@ -1,4 +1,5 @@
 /** Every stage, under the names that users write. */
+export { cast } from './cast.ts'
 export { derive } from './derive.ts'
 export { filter } from './filter.ts'
 export { flatMap } from './flat-map.ts'

@@ -1,3 +1,4 @@
+import { type Cast, cast } from './cast.ts'
 import { hash } from './hash.ts'
 import { type Mask, mask } from './mask.ts'
 import { rename } from './rename.ts'
@@ -18,6 +19,7 @@ const MAKERS: Readonly<Record<string, (options: never) => AnyStage>> = {
   select: (names: readonly string[]) => select(names),
   rename: (names: Readonly<Record<string, string>>) => rename(names),
   where: (condition: Condition) => where(condition),
+  cast: (casts: Readonly<Record<string, Cast>>) => cast(casts),
   validate: (rules: Readonly<Record<string, Rules>>) => validate(rules),
   hash: ({ name, columns }: { name: string; columns: readonly string[] }) =>
     hash<Row>(name, columns),
