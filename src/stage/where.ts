@@ -1,9 +1,9 @@
-import { countRows } from '../chunk/chunk.ts'
 import { BadText } from '../chunk/column.ts'
 import type { Result, Row } from '../chunk/value.ts'
 import { ConfigError } from '../core/errors.ts'
 import { columnNamed } from './columns.ts'
 import { compareWith } from './compare.ts'
+import { keepRows } from './keep-rows.ts'
 import type { Stage } from './stage.ts'
 
 /** A comparison of a column with a constant. */
@@ -36,21 +36,15 @@ export function where<In extends object = Row>(condition: string | Condition): S
         columns,
         apply(chunk, report) {
           const column = chunk.columns[slot]!
-          const { selection } = chunk
-          const count = countRows(chunk)
-          const kept = new Int32Array(count)
-          let length = 0
-          for (let i = 0; i < count; i++) {
-            const row = selection === null ? i : selection[i]!
-            try {
-              if (holds(column.value(row))) kept[length++] = row
-            } catch (cause) {
+          return keepRows(
+            chunk,
+            (row) => holds(column.value(row)),
+            (row, cause) => {
               if (!(cause instanceof BadText)) throw cause
               const reason = `${cause.message} that can be compared`
-              report.fail({ row, code: 'STAGE_CAST', reason, columns: [name], cause })
-            }
-          }
-          return length === count ? chunk : { ...chunk, selection: kept.subarray(0, length) }
+              report.fail({ row, code: 'STAGE_CAST', reason, columns: [name] })
+            },
+          )
         },
       }
     },
