@@ -281,6 +281,20 @@ describe('stages of the caller', () => {
   })
 })
 
+describe('a checkpoint of the version before', () => {
+  test('is upgraded, and its jobs go on', async () => {
+    const input = await dir.write('old.csv', csvOf(100))
+    const options = { input, to: db.url, table: 'old', stateSchema: 'old_state' }
+    await load(options)
+    await db.query(
+      'alter table old_state.claim drop column added; update old_state.version set version = 1',
+    )
+    expect(await load(options)).toMatchObject({ status: 'already-complete' })
+    expect(await db.query('select version from old_state.version')).toEqual([{ version: 2 }])
+    expect(await db.query('select added::int from old_state.claim')).toEqual([{ added: 0 }])
+  })
+})
+
 describe('stages of a module', () => {
   test('run in every lane, TypeScript as it is, with modules of their own', async () => {
     await dir.write('tariff.ts', 'export const factor: number = 3\n')
