@@ -18,6 +18,7 @@ const LONGEST_PAUSE_MS = 3_200
 export class LaneConnection {
   readonly #target: ConnectionTarget
   #client: Promise<Client>
+  #givenUp = false
 
   constructor(target: ConnectionTarget) {
     this.#target = target
@@ -34,6 +35,7 @@ export class LaneConnection {
     await this.close()
     const deadline = Date.now() + RETRY_FOR_MS
     for (let pause = 50; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+      if (this.#givenUp) throw new Error('the connection of a lane was given up')
       try {
         return await (this.#client = this.#connect())
       } catch (error) {
@@ -49,9 +51,14 @@ export class LaneConnection {
     await this.#client.then((client) => client.end()).catch(() => undefined)
   }
 
-  /** Breaks the connection without a word: what it waits for fails. */
-  async break(): Promise<void> {
-    await this.#client.then(breakConnection).catch(() => undefined) // it never came
+  /** Breaks the connection without a word, for good: what waits for it fails, and it is not opened again. */
+  giveUp(): void {
+    this.#givenUp = true
+    this.#client.then(breakConnection).catch(() => undefined) // it never came
+  }
+
+  get isGivenUp(): boolean {
+    return this.#givenUp
   }
 
   #connect(): Promise<Client> {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { crc32 } from 'node:zlib'
 import { type InferredColumn, inferTypes } from '../copy/infer-types.ts'
 import { Queue } from '../core/queue.ts'
@@ -8,6 +9,9 @@ import { indexRange } from './index-range.ts'
 import { LaneConnection } from './lane-connection.ts'
 import { runLane } from './lane.ts'
 import type { FromLane, LaneInput, LoadPlan, RangeBytes, ToLane } from './lane-protocol.ts'
+
+/** What works on a chunk is given this long to let go of it. */
+const LET_GO_MS = 1000
 
 /** Who a lane works for. */
 export interface LaneOwner {
@@ -32,6 +36,7 @@ export class LaneWork {
   #connection: LaneConnection | null = null
   #loading = false
   #finished = false
+  #running: Promise<void> = Promise.resolve()
   #onPlan: ((plan: LoadPlan | null) => void) | null = null
   #latest = Promise.resolve()
 
@@ -51,10 +56,18 @@ export class LaneWork {
     this.#queue(() => this.#take(message))
   }
 
-  /** Gives up at once: the connection breaks, and the server rolls the chunk back. */
+  /**
+   * Gives up: the connection breaks, and the server rolls the chunk back. What works on a chunk is waited for a while, for
+   * stages are closed behind it; one that never answers is not.
+   */
   async abort(error: Error): Promise<void> {
+    if (this.#finished) return
     this.#ranges.fail(error)
-    await this.#connection?.break()
+    this.#connection?.giveUp()
+    const timer = new AbortController()
+    const limit = sleep(LET_GO_MS, undefined, { signal: timer.signal }).catch(() => undefined)
+    await Promise.race([this.#running, limit])
+    timer.abort()
     await this.#finish(error)
   }
 
@@ -102,7 +115,7 @@ export class LaneWork {
       report: this.#owner.report,
       replan: (epoch: number, columns: readonly InferredColumn[]) => this.#replan(epoch, columns),
     }
-    runLane(lane, required(this.#connection), plan).then(
+    this.#running = runLane(lane, required(this.#connection), plan).then(
       () => this.#finish(null),
       (error: unknown) => this.#finish(error),
     )

@@ -140,7 +140,7 @@ async function runSession(
     }
     return { type: 'done' }
   } catch (error) {
-    if (isConnectionLost(error)) {
+    if (isConnectionLost(error) && !connection.isGivenUp) {
       lane.report({ type: 'reconnecting', message: toError(error).message }, [])
       return { type: 'lost' }
     }

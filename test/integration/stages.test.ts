@@ -1,9 +1,11 @@
 import { readFile } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { Client } from 'pg'
 import { describe, expect, test } from 'vitest'
 import { derive, filter, flatMap, load, map, type Row, where } from '../../dist/index.js'
 import { useDatabase } from '../helpers/database.ts'
-import { runLoad } from '../helpers/loads.ts'
+import { noBackendLeft, runLoad, until } from '../helpers/loads.ts'
 import { useTempDir } from '../helpers/temp-dir.ts'
 
 const db = useDatabase()
@@ -278,6 +280,42 @@ describe('stages of the caller', () => {
     ).rejects.toThrow('broken')
     await load({ input, to: db.url, table: 'watched', lanes: 1, stages: [watched(false)] })
     expect(calls).toEqual(['open', 'apply', 'close', 'open', 'apply', 'close'])
+  })
+})
+
+describe('a load with stages of the caller that is stopped while the server does not answer', () => {
+  test('settles, and goes on with nothing behind its back', { timeout: 40_000 }, async () => {
+    await db.query('create table locked (id int, name text, price numeric)')
+    const input = await dir.write('locked.csv', csvOf(1_000))
+    const stop = new AbortController()
+    const warnings: string[] = []
+    const quiet = { debug: () => 0, info: () => 0, error: () => 0 }
+    const blocker = new Client({ connectionString: db.url })
+    await blocker.connect()
+    try {
+      await blocker.query('begin; lock table locked in access exclusive mode')
+      const loading = load({
+        ...{ input, to: db.url, table: 'locked', lanes: 1, signal: stop.signal },
+        stages: [filter(() => true)],
+        log: { ...quiet, warn: (_, message) => warnings.push(message) },
+      })
+      const settled = loading.then(
+        () => null,
+        (error: unknown) => error,
+      )
+      const waits =
+        "select from pg_stat_activity where datname = current_database() and query ~ 'copy' and wait_event_type = 'Lock'"
+      await until('the copy waits', async () => (await db.query(waits)).length > 0)
+      stop.abort()
+      expect(await settled).toMatchObject({ code: 'RUN_ABORTED' })
+    } finally {
+      await blocker.end()
+    }
+    await noBackendLeft(db)
+    await sleep(500)
+    await noBackendLeft(db)
+    expect(warnings).toEqual([])
+    expect(await db.query('select count(*)::int as n from locked')).toEqual([{ n: 0 }])
   })
 })
 
