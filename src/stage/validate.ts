@@ -37,10 +37,11 @@ export interface StandardSchema {
 }
 
 /**
- * Gives up rows that break a rule; the others pass untouched.
+ * Makes rows that break a rule failures, which stop the load; the others pass untouched.
  *
  * Shape:  rules by column, `validate({ fare: { required: true, min: 0 } })`, or a schema that is given the row. What a schema
- *         makes of the row is not used: map() is for that. The first rule that a row breaks is named.
+ *         makes of the row is not used: map() is for that. The first rule that a row breaks is named. That a schema was
+ *         changed is noticed between the runs of a job only when it stands in a module that --stage names.
  * Errors: CONFIG_UNKNOWN_COLUMN; CONFIG_BAD_VALUE for a rule that cannot be used.
  */
 export function validate<In extends object = Row>(
