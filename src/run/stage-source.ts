@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { AnyStage, WireStage } from '../stage/stage.ts'
@@ -54,10 +53,10 @@ async function findStages(options: readonly StageOption[]): Promise<RunStages> {
   for (const option of options) {
     if (isPath(option)) {
       const path = pathOf(option)
-      const { exported, module } = await compileModule(path)
+      const { exported, source, module } = await compileModule(path)
       stages.push(...stagesOf(exported, path))
       specs.push({ type: 'module', module })
-      identity.push(`module ${hashOf(await readFile(path))}`)
+      identity.push(`module ${hashOf(source)}`)
     } else {
       stages.push(option)
       if (option.wire !== null) specs.push({ type: 'wire', stage: option.wire })
@@ -85,7 +84,7 @@ export async function makeStages(specs: readonly StageSpec[]): Promise<AnyStage[
   return (await Promise.all(made)).flat()
 }
 
-function hashOf(what: string | Buffer): string {
+function hashOf(what: string): string {
   return createHash('sha256').update(what).digest('hex')
 }
 

@@ -355,15 +355,32 @@ describe('stages of a module', () => {
     ).toEqual([{ sum: (3 * (3_998 * 2_000)) / 2 / 8, n: 2_000 }])
   })
 
-  test('are part of the job by their text', async () => {
+  test('may await, import lazily, and ask where they are', async () => {
+    await dir.write('later.ts', 'export const least: number = 5\n')
+    const module = await dir.write(
+      'awaits.ts',
+      `import { filter } from 'millrace'
+       const { least } = await import('./later.ts')
+       const here: string = import.meta.url
+       export default filter((row: { id: number }) => row.id >= least && here.endsWith('awaits.ts'))`,
+    )
+    const input = await dir.write('awaits.csv', csvOf(10))
+    const { code, report } = await runLoad(db, [input, '--table', 'awaits', '--stage', module])
+    expect(code).toBe(0)
+    expect(report.rows).toMatchObject({ read: 10, loaded: 5 })
+  })
+
+  test.each(['edited.ts', 'limit.ts'])('are part of the job by their text: %s', async (edited) => {
+    await dir.write('limit.ts', 'export const limit = 5\n')
     const module = await dir.write(
       'edited.ts',
-      "import { where } from 'millrace'\nexport default where('id > 5')\n",
+      "import { where } from 'millrace'\nimport { limit } from './limit'\nexport default where(`id > ${limit + 5 - 5}`)\n",
     )
     const input = await dir.write('edited.csv', csvOf(10))
-    const args = ['--table', 'edited', '--stage', module]
+    const args = ['--table', edited.replace('.ts', '_edited'), '--stage', module]
     expect((await runLoad(db, [input, ...args])).code).toBe(0)
-    await dir.write('edited.ts', (await readFile(module, 'utf8')).replace('5', '6'))
+    const text = await readFile(dir.path(edited), 'utf8')
+    await dir.write(edited, text.replaceAll('5', '6'))
     const again = await runLoad(db, [input, ...args])
     expect(again.code).toBe(4)
     expect(again.report.error).toMatchObject({ code: 'CHECKPOINT_OPTIONS_CHANGED' })
