@@ -19,9 +19,9 @@ export async function inTransaction<T>(client: Client, work: () => Promise<T>): 
 }
 
 /** Rolls back after an error. Errors: an AggregateError of it and of what ROLLBACK says. */
-export async function rollBack(client: Client, error: Error): Promise<void> {
+export async function rollBack(client: Client, error: Error, sql = 'rollback'): Promise<void> {
   try {
-    await client.query('rollback')
+    await client.query(sql)
   } catch (failure) {
     const message = `${error.message}; and ROLLBACK failed: ${toError(failure).message}`
     throw new AggregateError([error, toError(failure)], message)

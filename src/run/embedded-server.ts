@@ -13,7 +13,7 @@ export interface EmbeddedOptions {
 function bound({ stateDir, log }: EmbeddedOptions) {
   return {
     stateDir,
-    connect: (url: string) => connect({ url, applicationName: 'millrace keeper' }),
+    connect: (url: string) => connect({ server: url, applicationName: 'millrace keeper' }),
     ...(log === undefined ? {} : { log }),
   }
 }

@@ -3,7 +3,7 @@ import { beat, reattach } from '../checkpoint/job.ts'
 import type { HeldJob } from '../checkpoint/job.ts'
 import { toError } from '../core/errors.ts'
 import type { Logger } from '../core/log.ts'
-import { breakConnection, connect, type ConnectionTarget } from '../target/connect.ts'
+import { breakConnection, connect, type ConnectionTarget, disconnect } from '../target/connect.ts'
 import { isConnectionLost, wrapServerError } from '../target/server-error.ts'
 
 const BEAT_EVERY_MS = 5000
@@ -69,12 +69,12 @@ export class JobKeeper {
   async close(): Promise<void> {
     clearInterval(this.#timer)
     await this.#turn
-    await this.#client.end().catch(() => undefined) // lost already: nothing to end
+    await disconnect(this.#connection, this.#client).catch(() => undefined) // lost already: nothing to end
   }
 
   async #reconnect(lost: Error): Promise<void> {
     this.#log.warn({ reason: lost.message }, 'the run lost its connection, connecting again')
-    await this.#client.end().catch(() => undefined)
+    await disconnect(this.#connection, this.#client).catch(() => undefined)
     this.#client = await connect(this.#connection)
     await reattach(this.#client, this.#stateSchema, this.#job)
   }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from 'pg'
 import { TargetError } from '../core/errors.ts'
-import { breakConnection, connect, type ConnectionTarget } from '../target/connect.ts'
+import { breakConnection, connect, type ConnectionTarget, disconnect } from '../target/connect.ts'
 
 /** A lost connection is tried again for this long. */
 const RETRY_FOR_MS = 60_000
@@ -48,7 +48,7 @@ export class LaneConnection {
 
   async close(): Promise<void> {
     // A connection that never came, or is lost already, has nothing to say about its end.
-    await this.#client.then((client) => client.end()).catch(() => undefined)
+    await this.#client.then((client) => disconnect(this.#target, client)).catch(() => undefined)
   }
 
   /** Breaks the connection without a word, for good: what waits for it fails, and it is not opened again. */

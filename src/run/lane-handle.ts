@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads'
 import { toError } from '../core/errors.ts'
 import { aborted } from './abort.ts'
 import type { FromLane, FromThread, LaneInput, ThreadMessage, ToLane } from './lane-protocol.ts'
+import type { Server } from '../target/connect.ts'
 import { LaneWork } from './lane-work.ts'
 import type { RunStages, StageSource } from './stage-source.ts'
 import { unpackError } from './wire-error.ts'
@@ -21,10 +22,12 @@ export interface LaneHandle {
 type OnMessage = (lane: LaneHandle, message: FromLane) => void
 
 /**
- * Starts a lane: in a thread of its own, unless a stage holds a function of the caller's, which cannot leave its thread.
+ * Starts a lane: in a thread of its own, unless a stage holds a function of the caller's, or connections come from a pool
+ * of the caller's: these cannot leave their thread.
  */
-export function startLane(stages: StageSource, onMessage: OnMessage): LaneHandle {
-  return stages.isPortable ? new ThreadLane(onMessage) : new LocalLane(onMessage)
+export function startLane(stages: StageSource, server: Server, onMessage: OnMessage): LaneHandle {
+  const portable = stages.isPortable && typeof server === 'string'
+  return portable ? new ThreadLane(onMessage) : new LocalLane(onMessage)
 }
 
 class ThreadLane implements LaneHandle {

@@ -6,7 +6,7 @@ import type { ErrorCode, Where } from '../core/errors.ts'
 import type { CsvDialect } from '../source/csv/dialect.ts'
 import type { StageStats } from '../stage/stage-list.ts'
 import type { ConnectionTarget } from '../target/connect.ts'
-import type { CopyTarget } from '../target/chunk-transaction.ts'
+import type { CopyTarget } from '../target/copy-parts.ts'
 import type { StageSpec } from './stage-source.ts'
 
 /** What a lane needs to know of the input. */

@@ -11,12 +11,8 @@ import { Queue } from '../core/queue.ts'
 import type { CsvEngine } from '../source/csv/engine.ts'
 import type { AnyStage } from '../stage/stage.ts'
 import { StageList } from '../stage/stage-list.ts'
-import {
-  ChunkLoader,
-  type EncodedChunk,
-  type Outcome,
-  RefusedRow,
-} from '../target/chunk-transaction.ts'
+import { ChunkLoader, type EncodedChunk, type Outcome } from '../target/chunk-transaction.ts'
+import { RefusedRow } from '../target/copy-parts.ts'
 import { isConnectionLost } from '../target/server-error.ts'
 import { columnsOf } from './field-types.ts'
 import { badValueError, refusedRowError } from './bad-row.ts'

@@ -7,7 +7,7 @@ import type { Logger } from '../core/log.ts'
 import type { Cut } from '../source/csv/cut.ts'
 import type { StageStats } from '../stage/stage-list.ts'
 import { aborted } from './abort.ts'
-import type { ConnectionTarget } from '../target/connect.ts'
+import type { ConnectionTarget, Server } from '../target/connect.ts'
 import type { BufferPool } from './buffer-pool.ts'
 import { type LaneHandle, startLane } from './lane-handle.ts'
 import type { FromLane, LaneInput, LoadPlan } from './lane-protocol.ts'
@@ -51,11 +51,17 @@ export class Lanes {
   #inferred: readonly InferredColumn[] = []
   #failure: Error | null = null
 
-  constructor(count: number, stages: StageSource, buffers: BufferPool, log: Logger) {
+  constructor(
+    count: number,
+    stages: StageSource,
+    server: Server,
+    buffers: BufferPool,
+    log: Logger,
+  ) {
     this.#buffers = buffers
     this.#log = log
     this.#lanes = Array.from({ length: count }, () => {
-      const lane = startLane(stages, (from, message) => this.#receive(from, message))
+      const lane = startLane(stages, server, (from, message) => this.#receive(from, message))
       lane.ended.catch((error: unknown) => {
         this.#failure ??= toError(error)
         this.#buffers.close()

@@ -9,7 +9,7 @@ import type { ByteSource } from '../source/bytes/byte-source.ts'
 import { openInput } from '../source/open.ts'
 import type { CutLimits } from '../source/csv/cut.ts'
 import { findTable } from '../target/catalog.ts'
-import { breakConnection, connect } from '../target/connect.ts'
+import { breakConnection, connect, disconnect, type Server } from '../target/connect.ts'
 import { wrapServerError } from '../target/server-error.ts'
 import { BufferPool } from './buffer-pool.ts'
 import { aborted, afterAbort } from './abort.ts'
@@ -68,7 +68,7 @@ async function loadOpened(
 ): Promise<Summary> {
   const buffers = new BufferPool(settings.chunkSize, settings.lanes * RANGES_PER_LANE + 2)
   const stages = new StageSource(options.stages ?? [])
-  const lanes = new Lanes(settings.lanes, stages, buffers, settings.log)
+  const lanes = new Lanes(settings.lanes, stages, options.to, buffers, settings.log)
   try {
     void stages.find() // compiles while the input is looked at
     const start = await readStart(opened, options.dialect ?? {}, settings.maxRecord)
@@ -85,7 +85,7 @@ async function loadOpened(
 
 function settingsOf(options: LoadOptions): Settings {
   const settings = {
-    lanes: options.lanes ?? Math.min(availableParallelism(), MOST_LANES),
+    lanes: options.lanes ?? Math.min(availableParallelism(), MOST_LANES, mostLanes(options.to)),
     chunkSize: options.chunkSize ?? 8 * MEBIBYTE,
     maxRecord: options.maxRecord ?? 16 * MEBIBYTE,
     stateSchema: options.stateSchema ?? 'millrace',
@@ -94,10 +94,16 @@ function settingsOf(options: LoadOptions): Settings {
     signal: options.signal ?? new AbortController().signal,
     log: options.log ?? silentLog,
   }
-  requireWithin('--lanes', settings.lanes, 1, 64)
+  requireWithin('--lanes', settings.lanes, 1, Math.min(64, mostLanes(options.to)))
   requireWithin('--chunk-size', settings.chunkSize, 1024, 1024 * MEBIBYTE)
   requireWithin('--max-record', settings.maxRecord, 1024, 512 * MEBIBYTE)
   return settings
+}
+
+/** A pool has to lend each lane a connection, and the run one. */
+function mostLanes(server: Server): number {
+  const max = typeof server === 'string' ? undefined : server.options?.max
+  return max === undefined ? Infinity : Math.max(1, max - 1)
 }
 
 function requireWithin(option: string, value: number, least: number, most: number): void {
@@ -123,7 +129,7 @@ async function loadFrom(
   buffers: BufferPool,
 ): Promise<Summary> {
   const { stateSchema, log } = settings
-  const connection = { url: options.to, applicationName: 'millrace' }
+  const connection = { server: options.to, applicationName: 'millrace' }
   const client = await connect(connection)
   let keeper: JobKeeper | null = null
   const deadline = afterAbort(settings.signal, GIVE_UP_MS, () => {
@@ -152,7 +158,7 @@ async function loadFrom(
   } finally {
     deadline.dispose()
     if (keeper !== null) await keeper.close()
-    else await client.end().catch(() => undefined) // lost already: nothing to end
+    else await disconnect(connection, client).catch(() => undefined) // lost already: nothing to end
   }
 }
 

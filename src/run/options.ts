@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { Logger } from '../core/log.ts'
 import type { CsvDialect } from '../source/csv/dialect.ts'
+import type { Server } from '../target/connect.ts'
 import type { Progress } from './progress.ts'
 import type { StageOption } from './stage-source.ts'
 
@@ -8,8 +9,11 @@ import type { StageOption } from './stage-source.ts'
 export interface LoadOptions {
   /** A path, or a stream. */
   readonly input: string | Readable
-  /** A `postgres://` URL. */
-  readonly to: string
+  /**
+   * A `postgres://` URL, or a pool of the package `pg`. All lanes run in the caller's thread then; the connections they
+   * borrow, one each and one for the run, go back closed, for their session settings were changed.
+   */
+  readonly to: Server
   /** `table` or `schema.table`; the file's name by default. */
   readonly table?: string | undefined
   /** What is known of the CSV dialect; the rest is found out from the start of the input. */

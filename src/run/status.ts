@@ -1,9 +1,10 @@
 import { type JobStatus, readStatus } from '../checkpoint/status.ts'
-import { connect } from '../target/connect.ts'
+import { connect, disconnect, type Server } from '../target/connect.ts'
 import { wrapServerError } from '../target/server-error.ts'
 
 export interface StatusOptions {
-  readonly to: string
+  /** A `postgres://` URL, or a pool of the package `pg`. */
+  readonly to: Server
   /** One job; all by default. */
   readonly job?: string | undefined
   readonly stateSchema?: string | undefined
@@ -11,12 +12,13 @@ export interface StatusOptions {
 
 /** Tells the jobs of a database, their last runs, and what remains. */
 export async function status(options: StatusOptions): Promise<JobStatus[]> {
-  const client = await connect({ url: options.to, applicationName: 'millrace status' })
+  const connection = { server: options.to, applicationName: 'millrace status' }
+  const client = await connect(connection)
   try {
     return await readStatus(client, options.stateSchema ?? 'millrace', options.job ?? null)
   } catch (error) {
     throw wrapServerError(error)
   } finally {
-    await client.end()
+    await disconnect(connection, client)
   }
 }

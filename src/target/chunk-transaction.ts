@@ -3,18 +3,12 @@ import { type ClaimCounts, type ClaimScope, claimSql, recountSql } from '../chec
 import { fencedError } from '../checkpoint/job.ts'
 import { rollBack } from '../checkpoint/transaction.ts'
 import type { Range } from '../chunk/range.ts'
-import { asMessage, type BlockPool } from '../copy/block-pool.ts'
-import type { CopyPart } from '../copy/encode-chunk.ts'
+import type { BlockPool } from '../copy/block-pool.ts'
+import type { CopyFormat, CopyPart } from '../copy/encode-chunk.ts'
 import { TargetError } from '../core/errors.ts'
-import { quoteIdentifier, quoteTable, type TableName } from '../core/identifier.ts'
 import { CopyIn } from './copy-in.ts'
+import { copyParts, copySql, type CopyTarget, RefusedRow } from './copy-parts.ts'
 import { isConnectionLost, wrapServerError } from './server-error.ts'
-
-/** Where rows go: the table, and the columns in the order of the COPY. Plain, it goes to the lanes' threads. */
-export interface CopyTarget {
-  readonly table: TableName
-  readonly columns: readonly string[]
-}
 
 /** An encoded chunk on its way: parts come as they are encoded. */
 export interface EncodedChunk {
@@ -22,17 +16,6 @@ export interface EncodedChunk {
   /** Rows in the parts: what is expected of them, and what they are once all parts are there. */
   readonly counts: ClaimCounts
   readonly parts: AsyncIterable<CopyPart>
-}
-
-/** A row that the server refused, by its place among the rows of the chunk. */
-export class RefusedRow extends Error {
-  readonly row: number
-  readonly refusal: TargetError
-  constructor(row: number, refusal: TargetError) {
-    super(refusal.message, { cause: refusal })
-    this.row = row
-    this.refusal = refusal
-  }
 }
 
 /** How a chunk has ended: committed now, or found to have been committed before. */
@@ -130,39 +113,16 @@ export class ChunkLoader<Chunk extends EncodedChunk> {
     }
   }
 
-  /** Sends the parts, each COPY after the other; returns the number of rows that the server counted. */
+  /** Sends the parts; returns the number of rows that the server counted. */
   async #copyParts(chunk: Chunk, claim: ClaimStatement): Promise<number> {
-    let copy: CopyIn | null = null
-    let firstRow = 0
-    let rows = 0
-    try {
-      for await (const part of chunk.parts) {
-        if (copy === null) {
-          copy = await this.#beginCopy(part.format, claim)
-          firstRow = part.firstRow
-        }
-        // Not awaited: the kernel takes it while the next block is encoded. The pool bounds how many are under way.
-        void copy.write(asMessage(part.block)).then(
-          () => this.#pool.give(part.block),
-          () => this.#pool.give(part.block), // end() below tells why
-        )
-        if (copy.failed) break
-        if (part.ends) {
-          rows += await copy.end()
-          copy = null
-        }
-      }
-      if (copy !== null) rows += await copy.end()
-      if (!claim.taken) await this.#claimNothing(claim)
-      return rows
-    } catch (error) {
-      if (copy !== null) await copy.fail('the client gave up')
-      throw asRefusedRow(error, firstRow) ?? error
-    }
+    const begin = (format: CopyFormat): Promise<CopyIn> => this.#beginCopy(format, claim)
+    const rows = await copyParts(chunk.parts, this.#pool, begin)
+    if (!claim.taken) await this.#claimNothing(claim)
+    return rows
   }
 
   /** Begins a COPY, behind what is still to be said before it. */
-  async #beginCopy(format: string, claim: ClaimStatement): Promise<CopyIn> {
+  async #beginCopy(format: CopyFormat, claim: ClaimStatement): Promise<CopyIn> {
     const filled = this.#filled
     const before = claim.taken
       ? []
@@ -233,13 +193,3 @@ class ClaimStatement {
 }
 
 const UNIQUE_VIOLATION = '23505'
-
-function asRefusedRow(error: unknown, firstRow: number): RefusedRow | null {
-  if (!(error instanceof TargetError) || error.copyLine === undefined) return null
-  return new RefusedRow(firstRow + error.copyLine - 1, error)
-}
-
-function copySql({ table, columns }: CopyTarget, format: string): string {
-  const names = columns.map((name) => quoteIdentifier(name)).join(', ')
-  return `copy ${quoteTable(table)} (${names}) from stdin (format ${format})`
-}

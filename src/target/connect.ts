@@ -1,38 +1,64 @@
-import { Client, type Connection } from 'pg'
+import { Client, type Connection, escapeLiteral } from 'pg'
 import { ConfigError, MillraceError, TargetError, toError } from '../core/errors.ts'
+import { borrow, CONNECT_TIMEOUT_MS, giveBack, type LentClient, type PgPool } from './pool.ts'
 import { wrapServerError } from './server-error.ts'
 
-/** Where the server is and who asks. A plain object: it goes to the lanes' threads. */
+/** Where connections come from: a `postgres://` URL, whose gaps the PG* variables fill, or a pool of the caller's. */
+export type Server = string | PgPool
+
+/** Where the server is and who asks. Plain where the server is a URL: it goes to the lanes' threads then. */
 export interface ConnectionTarget {
-  /** A `postgres://` URL; the PG* variables fill what it leaves out. */
-  readonly url: string
+  readonly server: Server
   /** Shown in pg_stat_activity. */
   readonly applicationName: string
 }
 
-const CONNECT_TIMEOUT_MS = 10_000
-
 /**
  * Opens a connection for loading, with settings of its own in `session`.
  *
+ * Life:   `disconnect` ends it.
  * Errors: CONFIG_BAD_VALUE for what is no URL of PostgreSQL, TARGET_UNREACHABLE, TARGET_REFUSED (no such database,
  *         wrong password).
  */
 export async function connect(target: ConnectionTarget, session = ''): Promise<Client> {
-  const client = newClient(target)
+  const client = await openClient(target).catch((error: unknown) => {
+    throw connectError(error)
+  })
   // A connection that dies while nothing is asked of it tells the next query; without a listener it would end the process.
   client.on('error', () => undefined)
   try {
-    await client.connect()
     await client.query(`${SESSION}; ${session}`)
     return client
   } catch (error) {
-    await client.end().catch(() => undefined)
+    await disconnect(target, client).catch(() => undefined)
     throw connectError(error)
   }
 }
 
-function newClient({ url, applicationName }: ConnectionTarget): Client {
+/** Ends a connection. One of a pool goes back closed: it is not left to others with this session's settings. */
+export async function disconnect({ server }: ConnectionTarget, client: Client): Promise<void> {
+  if (typeof server === 'string') await client.end()
+  else await giveBack(client as LentClient, { close: true })
+}
+
+async function openClient({ server, applicationName }: ConnectionTarget): Promise<Client> {
+  if (typeof server !== 'string') {
+    const client = await borrow(server, CONNECT_TIMEOUT_MS)
+    await client.query(`set application_name = ${escapeLiteral(applicationName)}`)
+    return client
+  }
+  const client = newClient(server, applicationName)
+  client.on('error', () => undefined)
+  try {
+    await client.connect()
+    return client
+  } catch (error) {
+    await client.end().catch(() => undefined)
+    throw error
+  }
+}
+
+function newClient(url: string, applicationName: string): Client {
   if (!/^(postgres|postgresql|socket):|^\//.test(url)) throw badUrl('it does not begin so')
   try {
     return new Client({
@@ -79,8 +105,16 @@ function connectError(thrown: unknown): Error {
 
 /** Breaks a connection without a word: whatever it waits for fails, and the server rolls back. */
 export function breakConnection(client: Client): void {
-  const { connection } = client as Client & { readonly connection: Connection }
-  connection.stream.destroy()
+  streamOf(client).destroy()
+}
+
+/** Whether nothing can be asked over a connection any more. */
+export function isBroken(client: Client): boolean {
+  return streamOf(client).destroyed
+}
+
+function streamOf(client: Client): Connection['stream'] {
+  return (client as Client & { readonly connection: Connection }).connection.stream
 }
 
 /**

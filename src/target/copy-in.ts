@@ -43,6 +43,11 @@ export class CopyIn {
     return this.#completed
   }
 
+  /** Resolves with the number of rows when the server has taken them, rejects when something failed. */
+  get ended(): Promise<number> {
+    return this.#finished.promise
+  }
+
   /** Whether the server has refused something: what is sent now is thrown away. */
   get failed(): boolean {
     return this.#error !== null

@@ -1,4 +1,4 @@
-import { connect } from './connect.ts'
+import { connect, disconnect } from './connect.ts'
 import { wrapServerError } from './server-error.ts'
 
 /** What a statement gave, every value as PostgreSQL's text. */
@@ -17,7 +17,8 @@ const asText = { getTypeParser: () => (value: string) => value }
  * Errors: TARGET_UNREACHABLE, TARGET_REFUSED with the server's message.
  */
 export async function query(url: string, sql: string): Promise<QueryResult[]> {
-  const client = await connect({ url, applicationName: 'millrace sql' })
+  const connection = { server: url, applicationName: 'millrace sql' }
+  const client = await connect(connection)
   try {
     // Several statements give several results; the types of pg know only one.
     const found: unknown = await client.query({ text: sql, rowMode: 'array', types: asText })
@@ -31,7 +32,7 @@ export async function query(url: string, sql: string): Promise<QueryResult[]> {
   } catch (error) {
     throw wrapServerError(error)
   } finally {
-    await client.end()
+    await disconnect(connection, client)
   }
 }
 

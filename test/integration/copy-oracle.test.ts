@@ -48,7 +48,7 @@ function hashOf(file: OracleFile): string | undefined {
 }
 
 beforeAll(async () => {
-  client = await connect({ url: db.url, applicationName: 'oracle' })
+  client = await connect({ server: db.url, applicationName: 'oracle' })
 })
 
 afterAll(() => client.end())

@@ -32,7 +32,7 @@ const cursor = new RowCursor()
 let client: Client
 
 beforeAll(async () => {
-  client = await connect({ url: db.url, applicationName: 'roads' })
+  client = await connect({ server: db.url, applicationName: 'roads' })
   await client.query(typeDefinitions)
 })
 

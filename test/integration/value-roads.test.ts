@@ -21,7 +21,7 @@ const cursor = new RowCursor()
 let client: Client
 
 beforeAll(async () => {
-  client = await connect({ url: db.url, applicationName: 'values' })
+  client = await connect({ server: db.url, applicationName: 'values' })
   await client.query(typeDefinitions)
 })
 

@@ -1,0 +1,41 @@
+import type { Client } from 'pg'
+import { connect, disconnect, isBroken } from './connect.ts'
+import { borrow, CONNECT_TIMEOUT_MS, giveBack, type PgClient, type PgPool } from './pool.ts'
+
+/** What a connection comes from: a `postgres://` URL, a pool of the package `pg`, or a client that is connected. */
+export type ClientSource = string | PgPool | PgClient
+
+/**
+ * Works over a connection: one of its own, one that a pool lends, or the caller's.
+ *
+ * Errors: as connect(); what the work throws.
+ */
+export async function useClient<T>(
+  source: ClientSource,
+  applicationName: string,
+  work: (client: Client) => Promise<T>,
+): Promise<T> {
+  if (typeof source === 'string') {
+    const target = { server: source, applicationName }
+    const client = await connect(target)
+    return work(client).finally(() => disconnect(target, client).catch(() => undefined))
+  }
+  if (isClient(source)) return heard(source as Client, work)
+  const client = await borrow(source, CONNECT_TIMEOUT_MS)
+  return heard(client, work).finally(() => giveBack(client, { close: isBroken(client) }))
+}
+
+function isClient(source: PgPool | PgClient): source is PgClient {
+  return 'connection' in source
+}
+
+/** A connection that dies meanwhile tells the query under way; without a listener it would also end the process. */
+async function heard<T>(client: Client, work: (client: Client) => Promise<T>): Promise<T> {
+  const onError = (): void => undefined
+  client.on('error', onError)
+  try {
+    return await work(client)
+  } finally {
+    client.off('error', onError)
+  }
+}

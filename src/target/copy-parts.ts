@@ -1,0 +1,71 @@
+import { asMessage, type BlockPool } from '../copy/block-pool.ts'
+import type { CopyFormat, CopyPart } from '../copy/encode-chunk.ts'
+import { TargetError } from '../core/errors.ts'
+import { quoteIdentifier, quoteTable, type TableName } from '../core/identifier.ts'
+import type { CopyIn } from './copy-in.ts'
+
+/** Where rows go: the table, and the columns in the order of the COPY. Plain, it goes to the lanes' threads. */
+export interface CopyTarget {
+  readonly table: TableName
+  readonly columns: readonly string[]
+}
+
+export function copySql({ table, columns }: CopyTarget, format: CopyFormat): string {
+  const names = columns.map((name) => quoteIdentifier(name)).join(', ')
+  return `copy ${quoteTable(table)} (${names}) from stdin (format ${format})`
+}
+
+/** A row that the server refused, by its place among the rows of the parts. */
+export class RefusedRow extends Error {
+  readonly row: number
+  readonly refusal: TargetError
+  constructor(row: number, refusal: TargetError) {
+    super(refusal.message, { cause: refusal })
+    this.row = row
+    this.refusal = refusal
+  }
+}
+
+/**
+ * Sends encoded parts, one COPY after the other; returns the number of rows that the server counted.
+ *
+ * Shape:  `begin` begins each COPY. The blocks go back to their pool as soon as the kernel has their bytes.
+ * Errors: RefusedRow when the server refuses a row; whatever else fails, the COPY under way is given up before.
+ */
+export async function copyParts(
+  parts: AsyncIterable<CopyPart>,
+  pool: BlockPool,
+  begin: (format: CopyFormat) => Promise<CopyIn>,
+): Promise<number> {
+  let copy: CopyIn | null = null
+  let firstRow = 0
+  let rows = 0
+  try {
+    for await (const part of parts) {
+      if (copy === null) {
+        copy = await begin(part.format)
+        firstRow = part.firstRow
+      }
+      // Not awaited: the kernel takes it while the next block is encoded. The pool bounds how many are under way.
+      void copy.write(asMessage(part.block)).then(
+        () => pool.give(part.block),
+        () => pool.give(part.block), // end() below tells why
+      )
+      if (copy.failed) break
+      if (part.ends) {
+        rows += await copy.end()
+        copy = null
+      }
+    }
+    if (copy !== null) rows += await copy.end()
+    return rows
+  } catch (error) {
+    if (copy !== null) await copy.fail('the client gave up')
+    throw asRefusedRow(error, firstRow) ?? error
+  }
+}
+
+function asRefusedRow(error: unknown, firstRow: number): RefusedRow | null {
+  if (!(error instanceof TargetError) || error.copyLine === undefined) return null
+  return new RefusedRow(firstRow + error.copyLine - 1, error)
+}
