@@ -27,3 +27,21 @@ export interface TableName {
 export function quoteTable({ schema, table }: TableName): string {
   return `${quoteIdentifier(schema)}.${quoteIdentifier(table)}`
 }
+
+/**
+ * Splits `schema.table`; parts may be in double quotes. The schema is null where none is named.
+ *
+ * Errors: CONFIG_BAD_VALUE.
+ */
+export function parseTableName(text: string): { schema: string | null; table: string } {
+  const parts = [...text.matchAll(/\s*(?:"((?:[^"]|"")*)"|([^."]+))\s*(?:\.|$)/gy)]
+  const names = parts.map((part) => part[1]?.replaceAll('""', '"') ?? part[2] ?? '')
+  const consumed = parts.reduce((sum, part) => sum + part[0].length, 0)
+  const [first, second] = names
+  if (first === undefined || names.length > 2 || consumed !== text.length || text.endsWith('.')) {
+    throw new ConfigError('CONFIG_BAD_VALUE', `${JSON.stringify(text)} is not a table name`, {
+      hint: 'table, or schema.table; names with dots in double quotes',
+    })
+  }
+  return second === undefined ? { schema: null, table: first } : { schema: first, table: second }
+}

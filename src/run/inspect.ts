@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 import { inferTypes, type InferredColumn, sqlType, widenColumn } from '../copy/infer-types.ts'
+import { parseTableName } from '../core/identifier.ts'
 import type { CsvDialect } from '../source/csv/dialect.ts'
 import { cut } from '../source/csv/cut.ts'
 import { openInput } from '../source/open.ts'
@@ -7,7 +8,7 @@ import { createTableSql } from '../target/create-table.ts'
 import { BufferPool } from './buffer-pool.ts'
 import { columnNames, fieldText, readStart } from './header.ts'
 import { indexRange } from './index-range.ts'
-import { parseTableName, tableNameOf } from './plan.ts'
+import { tableNameOf } from './plan.ts'
 
 export interface InspectOptions {
   readonly input: string | Readable

@@ -9,20 +9,6 @@ import { sqlName } from './field-types.ts'
 import { type ColumnDefinition, createTableSql, isTypeName } from '../target/create-table.ts'
 import { columnNames, type CsvStart } from './header.ts'
 
-/** Splits `schema.table`; parts may be in double quotes. The schema is null where none is named. */
-export function parseTableName(text: string): { schema: string | null; table: string } {
-  const parts = [...text.matchAll(/\s*(?:"((?:[^"]|"")*)"|([^."]+))\s*(?:\.|$)/gy)]
-  const names = parts.map((part) => part[1]?.replaceAll('""', '"') ?? part[2] ?? '')
-  const consumed = parts.reduce((sum, part) => sum + part[0].length, 0)
-  const [first, second] = names
-  if (first === undefined || names.length > 2 || consumed !== text.length || text.endsWith('.')) {
-    throw new ConfigError('CONFIG_BAD_VALUE', `${JSON.stringify(text)} is not a table name`, {
-      hint: '--table table, or --table schema.table; names with dots in double quotes',
-    })
-  }
-  return second === undefined ? { schema: null, table: first } : { schema: first, table: second }
-}
-
 /** The table for an input that names none: its file name up to the first dot, as a plain SQL name. */
 export function tableNameOf(path: string): string {
   const name = basename(path)
