@@ -8,6 +8,21 @@ export function aborted(cause?: unknown): AbortedError {
   })
 }
 
+/** What some work gives, unless a signal is given before: then RUN_ABORTED at once, whatever the work goes on to do. */
+export async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  let stop = (): void => undefined
+  const stopped = new Promise<never>((_, reject) => {
+    stop = () => reject(aborted())
+    if (signal.aborted) stop()
+    else signal.addEventListener('abort', stop)
+  })
+  try {
+    return await Promise.race([work, stopped])
+  } finally {
+    signal.removeEventListener('abort', stop)
+  }
+}
+
 /** Does something a while after a signal was given, unless it is disposed of before. */
 export function afterAbort(
   signal: AbortSignal,

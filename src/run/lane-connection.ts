@@ -8,20 +8,25 @@ const RETRY_FOR_MS = 60_000
 const LONGEST_PAUSE_MS = 3_200
 
 /**
- * A lane's connection: opened ahead of its use, while the job is prepared, and again after a loss.
+ * Settings of the connection that rows are sent over: its commits do not wait for the disk.
  *
- * Why: its commits do not wait for the disk, some 4 ms for a chunk of 150 ms. Rows and claim of a chunk are kept or lost
- *      together when the server crashes, so a later run still loads each row once; and the run's last commit waits for
- *      the disk, which then has everything before it too.
+ * Why: that is some 4 ms for a chunk of 150 ms. Rows and claim of a chunk are kept or lost together when the server
+ *      crashes, so a later run still loads each row once; and the run's last commit waits for the disk, which then has
+ *      everything before it too.
  *      https://www.postgresql.org/docs/current/wal-async-commit.html
  */
+export const COMMIT_LATER = 'set synchronous_commit = off'
+
+/** A lane's connection: opened ahead of its use, while the job is prepared, and again after a loss. */
 export class LaneConnection {
   readonly #target: ConnectionTarget
+  readonly #session: string
   #client: Promise<Client>
   #givenUp = false
 
-  constructor(target: ConnectionTarget) {
+  constructor(target: ConnectionTarget, session: string) {
     this.#target = target
+    this.#session = session
     this.#client = this.#connect()
   }
 
@@ -62,7 +67,7 @@ export class LaneConnection {
   }
 
   #connect(): Promise<Client> {
-    const client = connect(this.#target, 'set synchronous_commit = off')
+    const client = connect(this.#target, this.#session)
     client.catch(() => undefined) // who asks for it hears of it
     return client
   }

@@ -6,9 +6,10 @@ import type { CsvEngine } from '../source/csv/engine.ts'
 import { selectEngine } from '../source/csv/select-engine.ts'
 import type { AnyStage } from '../stage/stage.ts'
 import { indexRange } from './index-range.ts'
-import { LaneConnection } from './lane-connection.ts'
+import { COMMIT_LATER, LaneConnection } from './lane-connection.ts'
 import { runLane } from './lane.ts'
 import type { FromLane, LaneInput, LoadPlan, RangeBytes, ToLane } from './lane-protocol.ts'
+import { StageConnection } from './stage-connection.ts'
 
 /** What works on a chunk is given this long to let go of it. */
 const LET_GO_MS = 1000
@@ -17,7 +18,7 @@ const LET_GO_MS = 1000
 export interface LaneOwner {
   /** Takes a message; the buffers named are the owner's from now on. */
   report(message: FromLane, transfer: ArrayBuffer[]): void
-  /** Told once, when the lane's connection is closed; null when all went well. */
+  /** Told once, when the lane's connections are closed; null when all went well. */
   ended(error: unknown): void
 }
 
@@ -34,6 +35,7 @@ export class LaneWork {
     readonly stages: readonly AnyStage[]
   } | null = null
   #connection: LaneConnection | null = null
+  #stageConnection: StageConnection | null = null
   #loading = false
   #finished = false
   #running: Promise<void> = Promise.resolve()
@@ -57,13 +59,14 @@ export class LaneWork {
   }
 
   /**
-   * Gives up: the connection breaks, and the server rolls the chunk back. What works on a chunk is waited for a while, for
+   * Gives up: the connections break, and the server rolls the chunk back. What works on a chunk is waited for a while, for
    * stages are closed behind it; one that never answers is not.
    */
   async abort(error: Error): Promise<void> {
     if (this.#finished) return
     this.#ranges.fail(error)
     this.#connection?.giveUp()
+    this.#stageConnection?.giveUp()
     const timer = new AbortController()
     const limit = sleep(LET_GO_MS, undefined, { signal: timer.signal }).catch(() => undefined)
     await Promise.race([this.#running, limit])
@@ -78,7 +81,8 @@ export class LaneWork {
   async #take(message: ToLane): Promise<void> {
     switch (message.type) {
       case 'connect':
-        this.#connection = new LaneConnection(message.connection)
+        this.#connection = new LaneConnection(message.connection, COMMIT_LATER)
+        this.#stageConnection = new StageConnection(message.connection)
         break
       case 'infer':
         this.#infer(message.cut)
@@ -111,6 +115,7 @@ export class LaneWork {
     this.#loading = true
     const lane = {
       ...required(this.#opened),
+      context: required(this.#stageConnection),
       ranges: this.#ranges,
       report: this.#owner.report,
       replan: (epoch: number, columns: readonly InferredColumn[]) => this.#replan(epoch, columns),
@@ -129,7 +134,7 @@ export class LaneWork {
   async #finish(error: unknown): Promise<void> {
     if (this.#finished) return
     this.#finished = true
-    await this.#connection?.close()
+    await Promise.all([this.#connection?.close(), this.#stageConnection?.close()])
     this.#owner.ended(error)
   }
 }

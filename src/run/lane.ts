@@ -9,7 +9,7 @@ import { BadColumnValue } from '../copy/text-rows.ts'
 import { CheckpointError, StageError, toError } from '../core/errors.ts'
 import { Queue } from '../core/queue.ts'
 import type { CsvEngine } from '../source/csv/engine.ts'
-import type { AnyStage } from '../stage/stage.ts'
+import type { AnyStage, StageContext } from '../stage/stage.ts'
 import { StageList } from '../stage/stage-list.ts'
 import { ChunkLoader, type EncodedChunk, type Outcome } from '../target/chunk-transaction.ts'
 import { RefusedRow } from '../target/copy-parts.ts'
@@ -20,6 +20,7 @@ import type { LaneConnection } from './lane-connection.ts'
 import type { FromLane, LaneInput, LoadPlan, RangeBytes } from './lane-protocol.ts'
 import { indexRange } from './index-range.ts'
 import { RangeReader, type RangeReading } from './range-reader.ts'
+import { withStages } from './with-stages.ts'
 
 /** Blocks of a lane: 6 MiB that are encoded or under way, enough to keep the server busy over a COMMIT. */
 const BLOCKS = 24
@@ -29,6 +30,8 @@ export interface Lane {
   readonly engine: CsvEngine
   readonly input: LaneInput
   readonly stages: readonly AnyStage[]
+  /** What the stages may ask. */
+  readonly context: StageContext
   /** Where its ranges come from. */
   readonly ranges: Queue<RangeBytes>
   /** Tells the main thread; the buffers named move there. */
@@ -87,7 +90,8 @@ export async function runLane(
   for (let plan: LoadPlan | null = first; plan !== null;) {
     const current: LoadPlan = plan
     const stages = new StageList(lane.stages, columnsOf(current.fields))
-    plan = await withStages(stages, () => runPlan(connection, lane, current, stages, pending))
+    const work = (): Promise<LoadPlan | null> => runPlan(connection, lane, current, stages, pending)
+    plan = await withStages(stages, lane.context, work)
   }
 }
 
@@ -172,22 +176,6 @@ function isMisfit(error: unknown): boolean {
 function replan(lane: Lane, plan: LoadPlan, source: RangeBytes): Promise<LoadPlan | null> {
   const chunk = indexRange(lane.engine, lane.input, source)
   return lane.replan(plan.scope.epoch, inferTypes(chunk))
-}
-
-/** Opens the stages for some work, and closes them behind it; when both fail, both are told. */
-async function withStages<T>(stages: StageList, work: () => Promise<T>): Promise<T> {
-  let result: T
-  try {
-    await stages.open()
-    result = await work()
-  } catch (error) {
-    await stages.close().catch((failure: unknown) => {
-      throw new AggregateError([error, failure], 'a stage failed to close after a failure')
-    })
-    throw error
-  }
-  await stages.close()
-  return result
 }
 
 /** Indexes and encodes ranges ahead of the sender, as far as the pool's blocks reach. Errors go to the sender. */

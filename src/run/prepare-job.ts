@@ -21,11 +21,9 @@ import {
 } from '../checkpoint/refusals.ts'
 import { inTransaction } from '../checkpoint/transaction.ts'
 import { verifyInput } from '../checkpoint/verify-input.ts'
-import type { ColumnInfo } from '../chunk/row-reader.ts'
 import type { InferredColumn } from '../copy/infer-types.ts'
 import { SourceError } from '../core/errors.ts'
 import { quoteTable, type TableName } from '../core/identifier.ts'
-import type { ByteSource } from '../source/bytes/byte-source.ts'
 import { type Cut, cut, type CutLimits } from '../source/csv/cut.ts'
 import type { Table } from '../target/catalog.ts'
 import { countRows, jobTarget, requireLoadedRows } from '../target/job-table.ts'
@@ -37,8 +35,9 @@ import type { Lanes } from './lanes.ts'
 import { type Mapping, mapColumns } from './mapping.ts'
 import type { Settings } from './options.ts'
 import { createTable, defineColumns, noTable } from './plan.ts'
-import { sampleTypes } from './sample-types.ts'
 import type { RunStages } from './stage-source.ts'
+import { tryStages, typedColumns } from './stage-trial.ts'
+import { sampleOf } from './stream-sample.ts'
 
 /** What a held job is prepared from. */
 export interface JobRequest {
@@ -72,9 +71,6 @@ export interface PreparedJob {
   readonly ownTable: boolean
 }
 
-/** Bytes of a stream that types are inferred from; a later misfit widens its column. */
-const STREAM_SAMPLE = 16 << 20
-
 /**
  * Prepares a held job: begins it, or checks that it may be gone on with.
  *
@@ -97,6 +93,7 @@ async function beginJob(request: JobRequest, table: Table | null): Promise<Prepa
   const { stages } = request.stages
   if (table !== null) {
     const fields = tableFields(names, table, stages, request.types)
+    await tryStages(request, fields)
     return inTransaction(client, () => noteJob(request, table, fields, null, null))
   }
   const inferred = await inferInput(request)
@@ -107,26 +104,6 @@ async function beginJob(request: JobRequest, table: Table | null): Promise<Prepa
     const created = await createTable(client, name, definitions)
     return noteJob(request, created.table, fields, created.ddl, inferred.checksum)
   })
-}
-
-/** The columns behind the stages, all of them with a type: where nobody names it, the first values tell. */
-async function typedColumns(
-  request: JobRequest,
-  fields: readonly FieldInfo[],
-): Promise<readonly ColumnInfo[]> {
-  const { start, stages, limits, buffers } = request
-  const columns = columnsBehind(stages.stages, fields)
-  if (columns.every(({ type }) => type !== null)) return columns
-  const { engine, data, fieldCount, dialect } = start
-  const isFile = start.source.size !== null
-  const source = isFile ? start.source : await sampleOf(start)
-  for await (const piece of cut(source, engine, data, source.size, limits, buffers)) {
-    const input = { source: source.name, dialect, fieldCount }
-    const typed = await sampleTypes(engine, input, fields, stages.stages, piece)
-    buffers.give(piece.buffer)
-    return typed
-  }
-  return columns
 }
 
 async function noteJob(
@@ -226,21 +203,6 @@ async function inferInput(
   }
   const columns = await lanes.infer(summed(), start.fieldCount, settings.signal)
   return { columns, checksum: isFile ? checksum : null }
-}
-
-/** The whole records at the start of a stream, as a source; the stream keeps them. */
-async function sampleOf({ source, data, engine }: CsvStart): Promise<ByteSource> {
-  const head = Buffer.allocUnsafe(STREAM_SAMPLE)
-  const length = await source.peek(head, 0, head.length, data.byte)
-  const { end } = engine.scan(head.subarray(0, length), length < head.length)
-  return {
-    ...source,
-    size: data.byte + end,
-    read: (into, offset, wanted, position) => {
-      const from = position - data.byte
-      return Promise.resolve(head.copy(into, offset, from, Math.min(from + wanted, end)))
-    },
-  }
 }
 
 /** The types of the fields as the job's first run has found them out: stages must see the same values. */

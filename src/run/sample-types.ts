@@ -1,45 +1,62 @@
 import { chunkOf, countRows } from '../chunk/chunk.ts'
+import { FieldText } from '../chunk/column.ts'
 import { decoderOf } from '../chunk/decode.ts'
+import type { Fields } from '../chunk/fields.ts'
 import type { ColumnInfo } from '../chunk/row-reader.ts'
 import type { Result } from '../chunk/value.ts'
-import { StageList } from '../stage/stage-list.ts'
-import type { AnyStage } from '../stage/stage.ts'
-import type { CsvEngine } from '../source/csv/engine.ts'
-import { columnsOf } from './field-types.ts'
-import { indexRange } from './index-range.ts'
-import type { FieldInfo, LaneInput, RangeBytes } from './lane-protocol.ts'
+import type { StageContext } from '../stage/stage.ts'
+import type { StageList } from '../stage/stage-list.ts'
+import { orAborted } from './abort.ts'
+import type { FieldInfo } from './lane-protocol.ts'
+import { batchesOf } from './staged-range.ts'
+import { withStages } from './with-stages.ts'
+
+/** What types are found with. */
+export interface Sampling {
+  readonly context: StageContext
+  readonly sample: AsyncIterable<Fields>
+  readonly signal: AbortSignal
+}
 
 /**
- * Runs the stages over a range, and finds types for the columns behind them that have none: types that hold all that
- * JavaScript's own types of the values can be, so that later values fit too.
+ * Opens the stages, and finds types for the columns behind them that have none: those that stages know once they are open,
+ * else such as hold all that JavaScript's own types of the sample's values can be, so that later values fit too.
+ *
+ * Shape: the sample is only taken when it is needed; text where it tells nothing.
  */
-export async function sampleTypes(
-  engine: CsvEngine,
-  input: LaneInput,
+export function sampleTypes(
+  list: StageList,
   fields: readonly FieldInfo[],
-  stages: readonly AnyStage[],
-  source: RangeBytes,
+  { context, sample, signal }: Sampling,
 ): Promise<ColumnInfo[]> {
-  const list = new StageList(stages, columnsOf(fields))
-  await list.open()
-  try {
+  const typed = withStages(list, context, async () => {
+    const columns = list.openColumns
+    const unknown = columns.filter(({ type }) => type === null)
+    if (unknown.length === 0) return [...columns]
+    const types = new Map<number, string>()
     const decoders = fields.map(({ type }) => decoderOf(type))
-    const index = indexRange(engine, input, source)
-    const { chunk } = await list.apply(chunkOf(index, decoders))
-    const count = countRows(chunk)
-    return list.columns.map((column) => {
-      if (column.type !== null) return column
-      const made = chunk.columns[column.slot]!
-      let type: string | null = null
-      for (let i = 0; i < count; i++) {
-        const found = typeOf(made.value(chunk.selection?.[i] ?? i))
-        if (found !== null) type = type === null || type === found ? found : 'text'
+    for await (const index of sample) {
+      const text = new FieldText(index)
+      for (const batch of batchesOf(index)) {
+        signal.throwIfAborted()
+        const { chunk } = await list.apply(chunkOf(batch, decoders, text))
+        const count = countRows(chunk)
+        for (const { slot } of unknown) {
+          const made = chunk.columns[slot]!
+          for (let i = 0; i < count; i++) {
+            const found = typeOf(made.value(chunk.selection?.[i] ?? i))
+            const before = types.get(slot)
+            if (found !== null) types.set(slot, (before ?? found) === found ? found : 'text')
+          }
+        }
       }
-      return { ...column, type: type ?? 'text' }
-    })
-  } finally {
-    await list.close()
-  }
+    }
+    return columns.map((column) => ({
+      ...column,
+      type: column.type ?? types.get(column.slot) ?? 'text',
+    }))
+  })
+  return orAborted(typed, signal)
 }
 
 function typeOf(value: Result): string | null {

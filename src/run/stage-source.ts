@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { SourceError } from '../core/errors.ts'
 import type { AnyStage, WireStage } from '../stage/stage.ts'
 import { stageOf } from '../stage/wire.ts'
 import { badModule, compileModule, type CompiledModule, runModule } from './stage-module.ts'
@@ -8,17 +9,18 @@ import { badModule, compileModule, type CompiledModule, runModule } from './stag
 /** A stage, or the path of a module whose default export is one, or a list of them, or a promise of either. */
 export type StageOption = AnyStage | string | URL
 
-/** What a thread makes stages of. */
-export type StageSpec =
+/** What a thread makes stages of; with the fingerprints of those that have one. */
+export type StageSpec = { readonly fingerprints: readonly string[] } & (
   | { readonly type: 'wire'; readonly stage: WireStage }
   | { readonly type: 'module'; readonly module: CompiledModule }
+)
 
 /** The stages of a run. */
 export interface RunStages {
   readonly stages: readonly AnyStage[]
   /** For the lanes' threads; empty when a stage holds a function of the caller's, which cannot leave its thread. */
   readonly specs: readonly StageSpec[]
-  /** What a later run of the same job must have too: name and hash of each stage or module. */
+  /** What a later run of the same job must have too: name, hash and fingerprints of each stage or module. */
   readonly identity: readonly string[]
 }
 
@@ -54,13 +56,17 @@ async function findStages(options: readonly StageOption[]): Promise<RunStages> {
     if (isPath(option)) {
       const path = pathOf(option)
       const { exported, source, module } = await compileModule(path)
-      stages.push(...stagesOf(exported, path))
-      specs.push({ type: 'module', module })
-      identity.push(`module ${hashOf(source)}`)
+      const found = stagesOf(exported, path)
+      const fingerprints = await fingerprintsOf(found)
+      stages.push(...found)
+      specs.push({ type: 'module', module, fingerprints })
+      identity.push(['module', hashOf(source), ...fingerprints].join(' '))
     } else {
+      const fingerprints = await fingerprintsOf([option])
       stages.push(option)
-      if (option.wire !== null) specs.push({ type: 'wire', stage: option.wire })
-      identity.push(`${option.name} ${hashOf(JSON.stringify(option.identity))}`)
+      if (option.wire !== null) specs.push({ type: 'wire', stage: option.wire, fingerprints })
+      const hash = hashOf(JSON.stringify(option.identity))
+      identity.push([option.name, hash, ...fingerprints].join(' '))
     }
   }
   return { stages, specs, identity }
@@ -74,14 +80,32 @@ function pathOf(option: string | URL): string {
   return typeof option === 'string' ? resolve(option) : fileURLToPath(option)
 }
 
-/** Makes the stages in a thread. */
+function fingerprintsOf(stages: readonly AnyStage[]): Promise<string[]> {
+  return Promise.all(stages.flatMap((stage) => stage.fingerprint?.() ?? []))
+}
+
+/**
+ * Makes the stages in a thread.
+ *
+ * Errors: SOURCE_CHANGED_WHILE_READING when they would not do what those of the run do.
+ */
 export async function makeStages(specs: readonly StageSpec[]): Promise<AnyStage[]> {
-  const made = specs.map(async (spec) =>
-    spec.type === 'wire'
-      ? [stageOf(spec.stage)]
-      : stagesOf(await runModule(spec.module), spec.module.path),
-  )
+  const made = specs.map(async (spec) => {
+    const stages =
+      spec.type === 'wire'
+        ? [stageOf(spec.stage)]
+        : stagesOf(await runModule(spec.module), spec.module.path)
+    const found = await fingerprintsOf(stages)
+    if (found.join() !== spec.fingerprints.join()) throw changed(stages)
+    return stages
+  })
   return (await Promise.all(made)).flat()
+}
+
+function changed(stages: readonly AnyStage[]): SourceError {
+  const names = stages.filter((stage) => stage.fingerprint !== undefined).map(({ name }) => name)
+  const message = `a file that stage ${names.join(' or ')} reads was changed while the run began`
+  return new SourceError('SOURCE_CHANGED_WHILE_READING', message)
 }
 
 function hashOf(what: string): string {

@@ -86,8 +86,9 @@ export class StagedRange implements RangeReading {
     if (byte < bytes.length) {
       const fields = this.#source.index(byte, row)
       const text = new FieldText(fields)
-      for (let first = 0; first < fields.rowCount; first += BATCH_ROWS) {
-        yield await this.#stage(partOf(fields, first), text, row + first)
+      for (const batch of batchesOf(fields)) {
+        yield await this.#stage(batch, text, row)
+        row += batch.rowCount
       }
     }
     this.#ended = true
@@ -114,6 +115,11 @@ export class StagedRange implements RangeReading {
     const inChunk = selection?.[row - firstRow] ?? row - firstRow
     return firstIndexRow + (records?.[inChunk] ?? inChunk)
   }
+}
+
+/** The rows of an index, as many at a time as are taken through the stages. */
+export function* batchesOf(fields: Fields): Generator<Fields> {
+  for (let first = 0; first < fields.rowCount; first += BATCH_ROWS) yield partOf(fields, first)
 }
 
 /** Some rows of an index. */

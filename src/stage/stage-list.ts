@@ -1,7 +1,13 @@
 import { type Chunk, countRows } from '../chunk/chunk.ts'
 import type { ColumnInfo } from '../chunk/row-reader.ts'
 import { toError } from '../core/errors.ts'
-import { type AnyStage, type BoundStage, type RowFailure, StageReport } from './stage.ts'
+import {
+  type AnyStage,
+  type BoundStage,
+  type RowFailure,
+  type StageContext,
+  StageReport,
+} from './stage.ts'
 
 /** What a stage that does something to rows has done so far. in = out + filtered + failed - added, always. */
 export interface StageStats {
@@ -56,8 +62,17 @@ export class StageList {
     return this.#steps.every(({ bound }) => bound.apply === undefined)
   }
 
-  async open(): Promise<void> {
-    for (const { bound } of this.#steps) await bound.open?.()
+  async open(context: StageContext): Promise<void> {
+    for (const { bound } of this.#steps) await bound.open?.(context)
+  }
+
+  /** The columns behind the last stage, with the types that stages know now that they are open. */
+  get openColumns(): readonly ColumnInfo[] {
+    const types = new Map(this.#steps.flatMap(({ bound }) => [...(bound.types ?? [])]))
+    return this.columns.map((column) => ({
+      ...column,
+      type: column.type ?? types.get(column.slot) ?? null,
+    }))
   }
 
   /** Closes all stages; the first failure is thrown when all are closed. */

@@ -15,6 +15,8 @@ export interface Stage<In extends object = Row, Out extends object = In> {
   readonly identity: unknown
   /** How a lane's thread makes the same stage again; null when that takes a function of the caller's. */
   readonly wire: WireStage | null
+  /** A hash of what it reads beside the rows and decides its result too, such as a file: asked when a run begins. */
+  fingerprint?(): Promise<string>
   bind(columns: readonly ColumnInfo[], newSlot: () => number): BoundStage
   /** For the compiler alone: the rows it takes and gives. */
   readonly rows?: (row: In) => Out
@@ -36,10 +38,30 @@ export interface BoundStage {
   /** Left out by a stage that only chooses and names columns. */
   apply?(chunk: Chunk, report: StageReport): Chunk | Promise<Chunk>
   /** Called once, before the first chunk. */
-  open?(): Promise<void>
+  open?(context: StageContext): Promise<void>
+  /** Types of its columns that it knows only once it is open, as one writes them; by slot. */
+  readonly types?: ReadonlyMap<number, string>
   /** Called once after `open`, on every path. */
   close?(): Promise<void>
 }
+
+/** What a stage may ask of the run it works for. */
+export interface StageContext {
+  /**
+   * Asks the target database, and only reads: over a connection that is not the one rows are sent over, opened when it is
+   * first asked for. A query whose connection is lost is asked again over a new one.
+   *
+   * Shape:  the rows, every value as PostgreSQL's text.
+   * Errors: TARGET_UNREACHABLE, TARGET_REFUSED with the server's message.
+   */
+  query(text: string, values?: readonly QueryValue[]): Promise<readonly TextRow[]>
+}
+
+/** A parameter of a query, as text; an array of texts for an array. */
+export type QueryValue = string | null | readonly (string | null)[]
+
+/** A row of a query, every value as PostgreSQL's text. */
+export type TextRow = readonly (string | null)[]
 
 /** A row that a stage could not take. */
 export interface RowFailure {

@@ -1,3 +1,4 @@
+import type { Client } from 'pg'
 import { connect, disconnect } from './connect.ts'
 import { wrapServerError } from './server-error.ts'
 
@@ -33,6 +34,24 @@ export async function query(url: string, sql: string): Promise<QueryResult[]> {
     throw wrapServerError(error)
   } finally {
     await disconnect(connection, client)
+  }
+}
+
+/**
+ * Runs one statement with parameters; the rows it gives, every value as PostgreSQL's text.
+ *
+ * Errors: TARGET_CONNECTION_LOST, TARGET_REFUSED with the server's message.
+ */
+export async function queryText(
+  client: Client,
+  text: string,
+  values: readonly unknown[],
+): Promise<readonly (readonly (string | null)[])[]> {
+  const statement = { text, values: [...values], rowMode: 'array' as const, types: asText }
+  try {
+    return (await client.query<(string | null)[]>(statement)).rows
+  } catch (error) {
+    throw wrapServerError(error)
   }
 }
 

@@ -3,7 +3,7 @@ import { decoderOf } from '../../src/chunk/decode.ts'
 import type { Result } from '../../src/chunk/value.ts'
 import { defaultDialect } from '../../src/source/csv/dialect.ts'
 import { fastEngine } from '../../src/source/csv/fast-engine.ts'
-import type { AnyStage } from '../../src/stage/stage.ts'
+import type { AnyStage, StageContext } from '../../src/stage/stage.ts'
 import { type StageFailure, StageList, type StageStats } from '../../src/stage/stage-list.ts'
 
 export interface Passed {
@@ -22,16 +22,43 @@ export async function pass(
   types: Readonly<Record<string, string>>,
   ...stages: readonly AnyStage[]
 ): Promise<Passed> {
+  const [passed] = await passAll([csv], types, ...stages)
+  return passed!
+}
+
+/** Takes several chunks through the same stages, one after the other. */
+export async function passAll(
+  chunks: readonly string[],
+  types: Readonly<Record<string, string>>,
+  ...stages: readonly AnyStage[]
+): Promise<Passed[]> {
   const names = Object.keys(types)
   const infos = names.map((name, slot) => ({ name, type: types[name]!, slot }))
   const list = new StageList(stages, infos)
+  try {
+    await list.open(noServer)
+    const passed: Passed[] = []
+    for (const csv of chunks) passed.push(await passChunk(csv, infos, list))
+    return passed
+  } finally {
+    await list.close()
+  }
+}
+
+const noServer: StageContext = {
+  query: () => Promise.reject(new Error('there is no server to ask')),
+}
+
+async function passChunk(
+  csv: string,
+  infos: readonly { readonly type: string }[],
+  list: StageList,
+): Promise<Passed> {
   const engine = fastEngine({ ...defaultDialect, lineEnd: 'lf' })
-  const { fields, bad } = engine.index(Buffer.from(csv), names.length, 16)
+  const { fields, bad } = engine.index(Buffer.from(csv), infos.length, 16)
   if (bad[0] !== undefined) throw new Error(bad[0].reason)
   const decoders = infos.map(({ type }) => decoderOf(type))
-  await list.open()
   const { chunk, stats, failures } = await list.apply(chunkOf(fields, decoders))
-  await list.close()
   const rows: Result[][] = []
   const records: number[] = []
   for (let i = 0; i < countRows(chunk); i++) {

@@ -1,0 +1,53 @@
+import type { QueryValue, StageContext, TextRow } from '../stage/stage.ts'
+import type { ConnectionTarget } from '../target/connect.ts'
+import { queryText } from '../target/query.ts'
+import { isConnectionLost } from '../target/server-error.ts'
+import { LaneConnection } from './lane-connection.ts'
+
+/** What is only read may be asked again over another connection. */
+const ONLY_READ = 'set default_transaction_read_only = on'
+
+/**
+ * A lane's second connection, for what its stages ask: opened when they first do, and again after a loss.
+ *
+ * Shape: queries are sent one after the other.
+ * Life:  `close` on every path.
+ */
+export class StageConnection implements StageContext {
+  readonly #target: ConnectionTarget
+  #connection: LaneConnection | null = null
+  #givenUp = false
+  #turn: Promise<unknown> = Promise.resolve()
+
+  constructor(target: ConnectionTarget) {
+    this.#target = target
+  }
+
+  query(text: string, values: readonly QueryValue[] = []): Promise<readonly TextRow[]> {
+    const result = this.#turn.then(() => this.#ask(text, values))
+    this.#turn = result.catch(() => undefined)
+    return result
+  }
+
+  /** Breaks the connection, for good: what waits for it fails. */
+  giveUp(): void {
+    this.#givenUp = true
+    this.#connection?.giveUp()
+  }
+
+  async close(): Promise<void> {
+    this.#givenUp = true
+    await this.#connection?.close()
+  }
+
+  async #ask(text: string, values: readonly QueryValue[]): Promise<readonly TextRow[]> {
+    if (this.#givenUp) throw new Error('the connection of the stages was given up')
+    const connection = (this.#connection ??= new LaneConnection(this.#target, ONLY_READ))
+    try {
+      return await queryText(await connection.client, text, values)
+    } catch (error) {
+      if (!isConnectionLost(error) || this.#givenUp) throw error
+      return queryText(await connection.reopen(), text, values)
+    }
+  }
+}
