@@ -151,7 +151,7 @@ async function loadFrom(
     const onInferred = (bytes: number): void => tally.inferred(bytes)
     const types = options.types ?? {}
     const limits = limitsOf(settings, start)
-    const subject = { client, settings, start, job, name, table, types, stages }
+    const subject = { client, connection, settings, start, job, name, table, types, stages }
     const request = { ...subject, limits, lanes, buffers, onInferred }
     return await loadHeld(request, keeper, tally, options.onProgress)
   } catch (error) {

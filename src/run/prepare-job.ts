@@ -26,6 +26,7 @@ import { SourceError } from '../core/errors.ts'
 import { quoteTable, type TableName } from '../core/identifier.ts'
 import { type Cut, cut, type CutLimits } from '../source/csv/cut.ts'
 import type { Table } from '../target/catalog.ts'
+import type { ConnectionTarget } from '../target/connect.ts'
 import { countRows, jobTarget, requireLoadedRows } from '../target/job-table.ts'
 import type { BufferPool } from './buffer-pool.ts'
 import { columnsBehind, inferredFields, tableFields } from './field-types.ts'
@@ -42,6 +43,8 @@ import { sampleOf } from './stream-sample.ts'
 /** What a held job is prepared from. */
 export interface JobRequest {
   readonly client: Client
+  /** For connections beside it. */
+  readonly connection: ConnectionTarget
   readonly settings: Settings
   readonly start: CsvStart
   readonly job: HeldJob

@@ -6,7 +6,6 @@ import type { ColumnInfo } from '../chunk/row-reader.ts'
 import type { Result } from '../chunk/value.ts'
 import type { StageContext } from '../stage/stage.ts'
 import type { StageList } from '../stage/stage-list.ts'
-import { orAborted } from './abort.ts'
 import type { FieldInfo } from './lane-protocol.ts'
 import { batchesOf } from './staged-range.ts'
 import { withStages } from './with-stages.ts'
@@ -29,7 +28,7 @@ export function sampleTypes(
   fields: readonly FieldInfo[],
   { context, sample, signal }: Sampling,
 ): Promise<ColumnInfo[]> {
-  const typed = withStages(list, context, async () => {
+  return withStages(list, context, async () => {
     const columns = list.openColumns
     const unknown = columns.filter(({ type }) => type === null)
     if (unknown.length === 0) return [...columns]
@@ -56,7 +55,6 @@ export function sampleTypes(
       type: column.type ?? types.get(column.slot) ?? 'text',
     }))
   })
-  return orAborted(typed, signal)
 }
 
 function typeOf(value: Result): string | null {

@@ -17,6 +17,8 @@ export class StageConnection implements StageContext {
   readonly #target: ConnectionTarget
   #connection: LaneConnection | null = null
   #givenUp = false
+  /** Queries that are not answered yet. */
+  #open = 0
   #turn: Promise<unknown> = Promise.resolve()
 
   constructor(target: ConnectionTarget) {
@@ -24,8 +26,12 @@ export class StageConnection implements StageContext {
   }
 
   query(text: string, values: readonly QueryValue[] = []): Promise<readonly TextRow[]> {
+    this.#open++
     const result = this.#turn.then(() => this.#ask(text, values))
-    this.#turn = result.catch(() => undefined)
+    this.#turn = result.then(
+      () => this.#open--,
+      () => this.#open--,
+    )
     return result
   }
 
@@ -35,7 +41,9 @@ export class StageConnection implements StageContext {
     this.#connection?.giveUp()
   }
 
+  /** Whoever still waits for an answer is told that none will come. */
   async close(): Promise<void> {
+    if (this.#open > 0) this.giveUp()
     this.#givenUp = true
     await this.#connection?.close()
   }

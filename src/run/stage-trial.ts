@@ -3,21 +3,20 @@ import type { ColumnInfo } from '../chunk/row-reader.ts'
 import { cut } from '../source/csv/cut.ts'
 import type { StageContext } from '../stage/stage.ts'
 import { StageList } from '../stage/stage-list.ts'
-import { queryText } from '../target/query.ts'
 import { orAborted } from './abort.ts'
 import { columnsOf } from './field-types.ts'
 import { indexRange } from './index-range.ts'
 import type { FieldInfo } from './lane-protocol.ts'
 import type { JobRequest } from './prepare-job.ts'
 import { sampleTypes } from './sample-types.ts'
+import { StageConnection } from './stage-connection.ts'
 import { sampleOf } from './stream-sample.ts'
 import { withStages } from './with-stages.ts'
 
 /** Opens the stages once before anything is noted: a job that cannot run is not begun. */
-export async function tryStages(request: JobRequest, fields: readonly FieldInfo[]): Promise<void> {
+export function tryStages(request: JobRequest, fields: readonly FieldInfo[]): Promise<void> {
   const list = new StageList(request.stages.stages, columnsOf(fields))
-  const tried = withStages(list, contextOf(request), () => Promise.resolve())
-  await orAborted(tried, request.settings.signal)
+  return withContext(request, (context) => withStages(list, context, () => Promise.resolve()))
 }
 
 /** The columns behind the stages, all of them with a type: where nobody names it, the first values tell. */
@@ -28,12 +27,20 @@ export function typedColumns(
   const list = new StageList(request.stages.stages, columnsOf(fields))
   const { signal } = request.settings
   const sample = firstRows(request)
-  return sampleTypes(list, fields, { context: contextOf(request), sample, signal })
+  return withContext(request, (context) => sampleTypes(list, fields, { context, sample, signal }))
 }
 
-/** What stages may ask while nothing is loaded yet. */
-function contextOf({ client }: JobRequest): StageContext {
-  return { query: (text, values = []) => queryText(client, text, values) }
+/** Works with what stages may ask while nothing is loaded yet; not for longer than the run is wanted. */
+async function withContext<T>(
+  { connection, settings }: JobRequest,
+  work: (context: StageContext) => Promise<T>,
+): Promise<T> {
+  const context = new StageConnection(connection)
+  try {
+    return await orAborted(work(context), settings.signal)
+  } finally {
+    await context.close()
+  }
 }
 
 /** The first rows of the input. */
