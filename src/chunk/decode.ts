@@ -17,6 +17,16 @@ export function decoderOf(typeName: string): Decode {
   return BY_TYPE[typeName] ?? decodeText
 }
 
+/** As decoderOf, for a text of the server's; a text that is none of the type stays as it is. */
+export function textDecoderOf(typeName: string): (text: string) => Value {
+  const decode = decoderOf(typeName)
+  if (decode === decodeText) return (text) => text
+  return (text) => {
+    const bytes = Buffer.from(text)
+    return decode(bytes, bytes.length === text.length ? text : null, 0, bytes.length) ?? text
+  }
+}
+
 /** Up to this length V8 copies a piece of a string; a longer piece would keep the whole string in memory. */
 const COPIED = 12
 
