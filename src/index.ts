@@ -15,6 +15,17 @@ export { cast } from './stage/cast.ts'
 export type { Cast } from './stage/cast.ts'
 export { derive } from './stage/derive.ts'
 export type { Derivation } from './stage/derive.ts'
+export { enrich } from './stage/enrich.ts'
+export type {
+  CsvLookup,
+  Enrichment,
+  FunctionLookup,
+  KeyPart,
+  LookupColumns,
+  LookupResults,
+  Missing,
+  TableLookup,
+} from './stage/lookup/enrichment.ts'
 export { filter } from './stage/filter.ts'
 export { flatMap } from './stage/flat-map.ts'
 export { hash } from './stage/hash.ts'
@@ -25,7 +36,16 @@ export type { Mask } from './stage/mask.ts'
 export { rename } from './stage/rename.ts'
 export type { MadeColumns } from './stage/row-builder.ts'
 export { select } from './stage/select.ts'
-export type { AnyStage, BoundStage, RowFailure, Stage, StageReport } from './stage/stage.ts'
+export type {
+  AnyStage,
+  BoundStage,
+  QueryValue,
+  RowFailure,
+  Stage,
+  StageContext,
+  StageReport,
+  TextRow,
+} from './stage/stage.ts'
 export type { StageStats } from './stage/stage-list.ts'
 export { validate } from './stage/validate.ts'
 export type { Rules, StandardSchema } from './stage/validate.ts'

@@ -23,8 +23,13 @@ export function failRow(
 /** Not the message of what was thrown: it may hold a row's values. Its class and its place help as much. */
 function reasonOf(cause: Error): string {
   if (cause instanceof NotARow) return cause.message
+  return `its function ${thrownBy(cause)}`
+}
+
+/** What was thrown, and where; without its message. */
+export function thrownBy(cause: Error): string {
   const place = /\(?([^()\s/\\]+:\d+:\d+)\)?$/m.exec(cause.stack ?? '')?.[1]
-  return `its function threw ${cause.name}${place === undefined ? '' : ` at ${place}`}`
+  return `threw ${cause.name}${place === undefined ? '' : ` at ${place}`}`
 }
 
 /** The chunk without the rows that were given up. */

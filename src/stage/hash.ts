@@ -5,6 +5,7 @@ import type { Result, Row } from '../chunk/value.ts'
 import { columnNamed, putColumn } from './columns.ts'
 import { failRow, withoutFailed } from './fail-row.ts'
 import type { Stage } from './stage.ts'
+import { textOf } from './text-of.ts'
 
 /**
  * Adds a column with a hash of other columns: equal for equal values, on every machine and in every run.
@@ -62,10 +63,4 @@ function encoded(value: Result): Buffer {
   head[0] = 1
   head.writeUInt32BE(text.length, 1)
   return Buffer.concat([head, text])
-}
-
-function textOf(value: NonNullable<Result>): string {
-  if (value instanceof Uint8Array) return `\\x${Buffer.from(value).toString('hex')}`
-  if (value instanceof Date) return value.toISOString()
-  return typeof value === 'object' ? JSON.stringify(value) : String(value)
 }

@@ -1,6 +1,7 @@
 /** Every stage, under the names that users write. */
 export { cast } from './cast.ts'
 export { derive } from './derive.ts'
+export { enrich } from './enrich.ts'
 export { filter } from './filter.ts'
 export { flatMap } from './flat-map.ts'
 export { hash } from './hash.ts'

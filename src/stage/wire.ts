@@ -1,5 +1,7 @@
 import { type Cast, cast } from './cast.ts'
+import { enrich } from './enrich.ts'
 import { hash } from './hash.ts'
+import type { CsvLookup, TableLookup } from './lookup/enrichment.ts'
 import { type Mask, mask } from './mask.ts'
 import { rename } from './rename.ts'
 import { select } from './select.ts'
@@ -23,5 +25,7 @@ const MAKERS: Readonly<Record<string, (options: never) => AnyStage>> = {
   validate: (rules: Readonly<Record<string, Rules>>) => validate(rules),
   hash: ({ name, columns }: { name: string; columns: readonly string[] }) =>
     hash<Row>(name, columns),
+  enrich: ({ key, options }: { key: readonly string[]; options: TableLookup | CsvLookup }) =>
+    enrich<Row, TableLookup | CsvLookup>(key, options),
   mask: (masks: Readonly<Record<string, Mask>>) => mask(masks),
 }
