@@ -20,6 +20,7 @@ export class Cache<T> {
   }
 
   set(key: string, value: T): void {
+    if (this.#size === 0) return
     this.#known.delete(key)
     this.#known.set(key, value)
     if (this.#known.size <= this.#size) return
