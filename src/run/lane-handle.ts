@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { toError } from '../core/errors.ts'
 import { aborted } from './abort.ts'
@@ -6,6 +7,9 @@ import type { Server } from '../target/connect.ts'
 import { LaneWork } from './lane-work.ts'
 import type { RunStages, StageSource } from './stage-source.ts'
 import { unpackError } from './wire-error.ts'
+
+/** A thread is given this long to end by itself. */
+const LEAVE_MS = 1000
 
 /** The run's end of a lane. */
 export interface LaneHandle {
@@ -32,6 +36,8 @@ export function startLane(stages: StageSource, server: Server, onMessage: OnMess
 
 class ThreadLane implements LaneHandle {
   readonly #worker: Worker
+  #isReady: () => void = () => undefined
+  readonly #ready = new Promise<void>((resolve) => (this.#isReady = resolve))
   readonly ended: Promise<void>
   inFlight = 0
 
@@ -43,7 +49,8 @@ class ThreadLane implements LaneHandle {
     this.ended = new Promise((resolve, reject) => {
       let failure: Error | null = null
       this.#worker.on('message', (message: FromThread) => {
-        if (message.type === 'failed') failure ??= unpackError(message.error)
+        if (message.type === 'ready') this.#isReady()
+        else if (message.type === 'failed') failure ??= unpackError(message.error)
         else if (message.type !== 'ended') onMessage(this, message)
       })
       this.#worker.on('error', (error) => (failure ??= error))
@@ -65,7 +72,18 @@ class ThreadLane implements LaneHandle {
     this.#send(message, 'cut' in message ? [message.cut.buffer] : [])
   }
 
+  /**
+   * Why: a thread that is terminated while it loads modules leaves those files open for good, some of them at each load
+   *      that has nothing to do or fails early (Node 20). So it is let start, and asked first.
+   */
   async kill(): Promise<void> {
+    const gone = this.ended.catch(() => undefined)
+    await Promise.race([this.#ready, gone])
+    this.#send({ type: 'abort' })
+    const timer = new AbortController()
+    const limit = sleep(LEAVE_MS, undefined, { signal: timer.signal }).catch(() => undefined)
+    await Promise.race([gone, limit])
+    timer.abort()
     await this.#worker.terminate()
   }
 

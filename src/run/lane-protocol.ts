@@ -41,13 +41,14 @@ export interface FieldInfo {
   readonly type: string
 }
 
-/** To the thread of a lane; `open` comes first. */
+/** To the thread of a lane; `open` comes first, `abort` whenever the thread is to end. */
 export type ThreadMessage =
   | {
       readonly type: 'open'
       readonly input: LaneInput
       readonly stages: readonly StageSpec[]
     }
+  | { readonly type: 'abort' }
   | ToLane
 
 /**
@@ -90,9 +91,12 @@ export type FromLane =
     }
   | { readonly type: 'reconnecting'; readonly message: string }
 
-/** From the thread of a lane. */
+/** From the thread of a lane; `ready` comes first, when all of its modules are loaded. */
 export type FromThread =
-  FromLane | { readonly type: 'failed'; readonly error: WireError } | { readonly type: 'ended' }
+  | FromLane
+  | { readonly type: 'ready' }
+  | { readonly type: 'failed'; readonly error: WireError }
+  | { readonly type: 'ended' }
 
 /** An error of Millrace as it travels between threads: its class would be lost on the way. */
 export interface WireError {

@@ -1,4 +1,5 @@
 import { parentPort } from 'node:worker_threads'
+import { aborted } from './abort.ts'
 import type { ThreadMessage } from './lane-protocol.ts'
 import { LaneWork } from './lane-work.ts'
 import { makeStages } from './stage-source.ts'
@@ -19,5 +20,7 @@ const work = new LaneWork({
 })
 port.on('message', (message: ThreadMessage) => {
   if (message.type === 'open') work.open(message.input, () => makeStages(message.stages))
+  else if (message.type === 'abort') void work.abort(aborted())
   else work.receive(message)
 })
+port.postMessage({ type: 'ready' })

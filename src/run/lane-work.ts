@@ -75,7 +75,9 @@ export class LaneWork {
   }
 
   #queue(work: () => Promise<void> | void): void {
-    this.#latest = this.#latest.then(work).catch((error: unknown) => this.#finish(error))
+    this.#latest = this.#latest
+      .then(() => (this.#finished ? undefined : work()))
+      .catch((error: unknown) => this.#finish(error))
   }
 
   async #take(message: ToLane): Promise<void> {

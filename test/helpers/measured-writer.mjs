@@ -4,7 +4,7 @@
 import { Readable } from 'node:stream'
 import pg from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
-import { filter, load } from '../../dist/index.js'
+import { filter, load, MillraceError } from '../../dist/index.js'
 
 const MEBIBYTE = 1 << 20
 /** Rows of 512 bytes; on the wire they are 1 % longer at most. */
@@ -61,6 +61,6 @@ try {
   await (writer === 'careless' ? writeCarelessly() : writeByLoad())
   process.send?.({ ended: 'all is written' })
 } catch (error) {
-  process.send?.({ ended: error.code ?? String(error) })
+  process.send?.({ ended: error instanceof MillraceError ? error.code : String(error) })
 }
 process.disconnect?.()
