@@ -46,12 +46,12 @@ const MEBIBYTE = 1 << 20
  */
 export async function load(options: LoadOptions): Promise<Summary> {
   const settings = settingsOf(options)
-  settings.signal.throwIfAborted()
   const opened = await openInput(options.input)
   // A stream that gives nothing would be waited for: closing it ends the wait.
   const closeStream = (): void => void (opened.size === null && opened.close())
   settings.signal.addEventListener('abort', closeStream)
   try {
+    if (settings.signal.aborted) throw aborted()
     return await loadOpened(options, settings, opened)
   } catch (error) {
     throw settings.signal.aborted && !(error instanceof AbortedError) ? aborted(error) : error

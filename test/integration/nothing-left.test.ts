@@ -91,6 +91,7 @@ describe('nothing is left of a load when', () => {
     ['it is stopped in the middle', 'RUN_ABORTED', 2],
     ['it is stopped in the middle, inline', 'RUN_ABORTED', 0],
     ['it is stopped before types are inferred', 'RUN_ABORTED', 2],
+    ['it was stopped before it began', 'RUN_ABORTED', 0],
     ['there is no server', 'TARGET_UNREACHABLE', 2],
     ['there is no such database', 'TARGET_REFUSED', 2],
     ['there is no such file', 'SOURCE_NOT_FOUND', 0],
