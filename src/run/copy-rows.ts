@@ -4,6 +4,7 @@ import { type CopyFormat, type CopyPart, encodeChunk } from '../copy/encode-chun
 import { RowCursor, RowPlan } from '../copy/rows.ts'
 import { BadColumnValue } from '../copy/text-rows.ts'
 import { SourceError, TargetError, toError } from '../core/errors.ts'
+import { parseTableName } from '../core/identifier.ts'
 import { findTable } from '../target/catalog.ts'
 import { type ClientSource, useClient } from '../target/borrow-client.ts'
 import { CopyIn } from '../target/copy-in.ts'
@@ -13,7 +14,7 @@ import { allOrNothing } from '../target/nested-transaction.ts'
 import { wrapServerError } from '../target/server-error.ts'
 import { aborted, afterAbort } from './abort.ts'
 import { mapColumns } from './mapping.ts'
-import { noTable, parseTableName, resolveTable } from './plan.ts'
+import { noTable, resolveTable } from './plan.ts'
 import { RowBatches, type RowObjects } from './row-batches.ts'
 
 /** Where copyRows puts rows. */
