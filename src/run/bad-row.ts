@@ -25,7 +25,7 @@ export function badRecordError(
     line: range.firstLine + countLines(bytes, input),
     byte: range.start + bad.byte,
   }
-  return new SourceError('SOURCE_BAD_ROW', `${place(where)}: ${bad.reason}`, {
+  return new SourceError('SOURCE_BAD_ROW', `${placeText(where)}: ${bad.reason}`, {
     where,
     hint: badRowHint(bad.reason),
   })
@@ -38,21 +38,16 @@ interface Reader {
 }
 
 /** The error for a row of the index that the server refused, with its place in the input. */
-export function refusedRowError(
-  refusal: TargetError,
-  row: number,
-  reader: Reader,
-  source: RangeBytes,
-): MillraceError {
+export function refusedRowError(refusal: TargetError, place: Where): MillraceError {
   const where: Where = {
-    ...placeOfRow(row, reader, source),
+    ...place,
     ...(refusal.server.column === undefined ? {} : { column: refusal.server.column }),
   }
   const state =
     refusal.server.sqlstate === undefined ? '' : ` (SQLSTATE ${refusal.server.sqlstate})`
   return new TargetError(
     'TARGET_ROW_REFUSED',
-    `${place(where)}: the server says: ${refusal.message}${state}`,
+    `${placeText(where)}: the server says: ${refusal.message}${state}`,
     {
       where,
       server: refusal.server,
@@ -64,13 +59,11 @@ export function refusedRowError(
 
 /** The error for a row that a stage could not take, with its place in the input. */
 export function stageFailureError(
-  { stage, record, code, reason, columns, cause }: StageFailure,
-  reader: Reader,
-  source: RangeBytes,
+  { stage, code, reason, columns, cause }: StageFailure,
+  where: Where,
 ): StageError {
-  const where = placeOfRow(record, reader, source)
   const of = columns.length === 0 ? '' : ` (columns it reads: ${columns.join(', ')})`
-  return new StageError(code, `${place(where)}: stage ${stage}${of}: ${reason}`, {
+  return new StageError(code, `${placeText(where)}: stage ${stage}${of}: ${reason}`, {
     where,
     cause,
     hint: 'change the stage so that it takes such rows, or filter them out before it; with another stage, begin anew with --restart',
@@ -78,15 +71,9 @@ export function stageFailureError(
 }
 
 /** The error for a value that a stage gave for a row of the index, and its column cannot hold. */
-export function badValueError(
-  error: BadColumnValue,
-  row: number,
-  column: string,
-  reader: Reader,
-  source: RangeBytes,
-): StageError {
-  const where = { ...placeOfRow(row, reader, source), column }
-  return new StageError('STAGE_VALUE', `${place(where)}: a stage gave it ${error.message}`, {
+export function badValueError(error: BadColumnValue, column: string, place: Where): StageError {
+  const where = { ...place, column }
+  return new StageError('STAGE_VALUE', `${placeText(where)}: a stage gave it ${error.message}`, {
     where,
     cause: error,
     hint: 'give a string, number, bigint, boolean, Date, Uint8Array, or an array or object of these',
@@ -94,7 +81,7 @@ export function badValueError(
 }
 
 /** The place of a row of the index. */
-function placeOfRow(
+export function placeOfRow(
   row: number,
   { engine, input }: Reader,
   { range, buffer, length }: RangeBytes,
@@ -111,9 +98,10 @@ function placeOfRow(
   }
 }
 
-function place(where: Where): string {
-  const column = where.column === undefined ? '' : `, column "${where.column}"`
-  return `${where.source ?? 'input'}: record ${String(where.record)} (line ${String(where.line)})${column}`
+function placeText({ source, record, line, column }: Where): string {
+  const inLine = line === undefined ? '' : ` (line ${String(line)})`
+  const inColumn = column === undefined ? '' : `, column "${column}"`
+  return `${source ?? 'input'}: record ${String(record)}${inLine}${inColumn}`
 }
 
 function countLines(bytes: Buffer, input: LaneInput): number {

@@ -24,6 +24,17 @@ export function columnsBehind(
   return new StageList(stages, columnsOf(fields)).columns
 }
 
+/** Fields whose types somebody has given; the others are text. */
+export function givenFields(
+  names: readonly string[],
+  given: Readonly<Record<string, string>>,
+): FieldInfo[] {
+  return names.map((name) => {
+    const type = Object.hasOwn(given, name) ? given[name]! : 'text'
+    return { name, type: catalogName(type) }
+  })
+}
+
 /** The types of the fields of an input whose types were inferred; `given` ones go first. */
 export function inferredFields(
   names: readonly string[],

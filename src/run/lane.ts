@@ -6,7 +6,7 @@ import { type CopyPart, encodeChunk } from '../copy/encode-chunk.ts'
 import { type InferredColumn, inferTypes } from '../copy/infer-types.ts'
 import { RowCursor, RowPlan } from '../copy/rows.ts'
 import { BadColumnValue } from '../copy/text-rows.ts'
-import { CheckpointError, StageError, toError } from '../core/errors.ts'
+import { CheckpointError, StageError, toError, type Where } from '../core/errors.ts'
 import { Queue } from '../core/queue.ts'
 import type { CsvEngine } from '../source/csv/engine.ts'
 import type { AnyStage, StageContext } from '../stage/stage.ts'
@@ -15,7 +15,7 @@ import { ChunkLoader, type EncodedChunk, type Outcome } from '../target/chunk-tr
 import { RefusedRow } from '../target/copy-parts.ts'
 import { isConnectionLost } from '../target/server-error.ts'
 import { columnsOf } from './field-types.ts'
-import { badValueError, refusedRowError } from './bad-row.ts'
+import { badValueError, placeOfRow, refusedRowError } from './bad-row.ts'
 import type { LaneConnection } from './lane-connection.ts'
 import type { FromLane, LaneInput, LoadPlan, RangeBytes } from './lane-protocol.ts'
 import { indexRange } from './index-range.ts'
@@ -147,13 +147,14 @@ async function runSession(
     const better = plan.widening && isMisfit(error) ? await replan(lane, plan, pending[0]!) : null
     if (better !== null) return { type: 'replan', plan: better }
     const first = pending[0]!
-    const indexRow = (row: number): number => first.reading?.indexRow(row) ?? row
+    const placeOf = (row: number): Where =>
+      placeOfRow(first.reading?.indexRow(row) ?? row, lane, first)
     if (error instanceof RefusedRow) {
-      throw refusedRowError(error.refusal, indexRow(error.row), lane, first)
+      throw refusedRowError(error.refusal, placeOf(error.row))
     }
     if (error instanceof BadColumnValue) {
       const column = plan.target.columns[error.column]!
-      throw badValueError(error, indexRow(error.row), column, lane, first)
+      throw badValueError(error, column, placeOf(error.row))
     }
     throw error
   } finally {

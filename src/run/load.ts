@@ -18,7 +18,7 @@ import { type CsvStart, readStart } from './header.ts'
 import type { LoadPlan } from './lane-protocol.ts'
 import { Lanes, type LoadedRange, type OnMisfit, RANGES_PER_LANE } from './lanes.ts'
 import { JobKeeper } from './job-keeper.ts'
-import type { LoadOptions, Settings } from './options.ts'
+import { type LoadOptions, type PlainOptions, plainOptions, type Settings } from './options.ts'
 import { resolveTable, tableNameOf } from './plan.ts'
 import { type JobRequest, prepareJob } from './prepare-job.ts'
 import { ProgressTicker } from './progress.ts'
@@ -44,7 +44,8 @@ const MEBIBYTE = 1 << 20
  * Errors: a MillraceError; its `code` tells what is to be done. After it nothing of the load is left: no thread,
  *         connection, timer or file.
  */
-export async function load(options: LoadOptions): Promise<Summary> {
+export async function load(given: LoadOptions): Promise<Summary> {
+  const options = plainOptions(given)
   const settings = settingsOf(options)
   const opened = await openInput(options.input)
   // A stream that gives nothing would be waited for: closing it ends the wait.
@@ -63,7 +64,7 @@ export async function load(options: LoadOptions): Promise<Summary> {
 
 /** Starts the lanes' threads at once: that takes about as long as all that is done before they are needed. */
 async function loadOpened(
-  options: LoadOptions,
+  options: PlainOptions,
   settings: Settings,
   opened: ByteSource,
 ): Promise<Summary> {
@@ -84,7 +85,7 @@ async function loadOpened(
   }
 }
 
-function settingsOf(options: LoadOptions): Settings {
+function settingsOf(options: PlainOptions): Settings {
   const settings = {
     lanes: options.lanes ?? Math.min(availableParallelism(), MOST_LANES, mostLanes(options.to)),
     chunkSize: options.chunkSize ?? 8 * MEBIBYTE,
@@ -122,7 +123,7 @@ function withNames(start: CsvStart, names: readonly string[]): CsvStart {
 }
 
 async function loadFrom(
-  options: LoadOptions,
+  options: PlainOptions,
   settings: Settings,
   start: CsvStart,
   stages: RunStages,
@@ -259,7 +260,7 @@ function chunkFields({ range, rows, outcome, milliseconds }: LoadedRange): objec
   }
 }
 
-function defaultTable(source: ByteSource, options: LoadOptions): string {
+function defaultTable(source: ByteSource, options: PlainOptions): string {
   if (typeof options.input === 'string') return `"${tableNameOf(source.name)}"`
   throw new ConfigError('CONFIG_USAGE', 'a stream has no name to take the table from', {
     hint: 'name the table with --table',

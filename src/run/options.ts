@@ -1,14 +1,15 @@
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import type { Logger } from '../core/log.ts'
 import type { CsvDialect } from '../source/csv/dialect.ts'
 import type { Server } from '../target/connect.ts'
+import type { CsvInput } from './streams/csv-input.ts'
 import type { Progress } from './progress.ts'
 import type { StageOption } from './stage-source.ts'
 
 /** What `load` takes. Sizes in bytes. */
 export interface LoadOptions {
-  /** A path, or a stream. */
-  readonly input: string | Readable
+  /** A path, a stream, or what csv() makes of one; the options beside it go before what that says. */
+  readonly input: string | Readable | CsvInput
   /**
    * A `postgres://` URL, or a pool of the package `pg`. All lanes run in the caller's thread then; the connections they
    * borrow, one each and one for the run, go back closed, for their session settings were changed.
@@ -47,6 +48,23 @@ export interface LoadOptions {
   readonly onProgress?: ((progress: Progress) => void) | undefined
   /** Silent by default. */
   readonly log?: Logger | undefined
+}
+
+/** The options, with what a source knows of itself among them. */
+export interface PlainOptions extends LoadOptions {
+  readonly input: string | Readable
+}
+
+export function plainOptions(options: LoadOptions): PlainOptions {
+  const { input } = options
+  if (typeof input === 'string' || input instanceof Readable) return { ...options, input }
+  return {
+    ...options,
+    input: input.input,
+    dialect: { ...input.dialect, ...options.dialect },
+    columns: options.columns ?? input.columns,
+    types: { ...input.types, ...options.types },
+  }
 }
 
 /** The options with their defaults. */

@@ -33,7 +33,7 @@ import { columnsBehind, inferredFields, tableFields } from './field-types.ts'
 import { columnNames, type CsvStart } from './header.ts'
 import type { FieldInfo } from './lane-protocol.ts'
 import type { Lanes } from './lanes.ts'
-import { type Mapping, mapColumns } from './mapping.ts'
+import { mapInSlotOrder, type Mapping } from './mapping.ts'
 import type { Settings } from './options.ts'
 import { createTable, defineColumns, noTable } from './plan.ts'
 import type { RunStages } from './stage-source.ts'
@@ -230,17 +230,7 @@ export function mappingOf(
   const columns = columnsBehind(stages.stages, fields)
   // A table of the job's own making has a column for each, in their order, whatever they are called.
   const byPosition = target.created || (start.names === null && stages.stages.length === 0)
-  const names = columns.map(({ name }) => name)
-  const mapping = mapColumns(table, byPosition ? names.length : names)
-  // In the order of the slots: the fastest roads take fields in the order of the file, what stages gave comes behind.
-  const order = mapping.columns
-    .map(({ slot, kind }, i) => ({ slot: columns[slot]!.slot, kind, name: mapping.names[i]! }))
-    .sort((a, b) => a.slot - b.slot)
-  return {
-    ...mapping,
-    names: order.map(({ name }) => name),
-    columns: order.map(({ slot, kind }) => ({ slot, kind })),
-  }
+  return mapInSlotOrder(table, columns, { byPosition })
 }
 
 export function optionsOf(

@@ -8,7 +8,7 @@ import type { RowPlan } from '../copy/rows.ts'
 import { findBadText } from '../source/csv/check-text.ts'
 import type { CsvEngine } from '../source/csv/engine.ts'
 import type { StageList, StageStats } from '../stage/stage-list.ts'
-import { stageFailureError } from './bad-row.ts'
+import { placeOfRow, stageFailureError } from './bad-row.ts'
 import { indexFrom, indexRange } from './index-range.ts'
 import { StagedRange } from './staged-range.ts'
 import type { FieldInfo, LaneInput, RangeBytes } from './lane-protocol.ts'
@@ -93,7 +93,7 @@ export class RangeReader {
         checksum,
         resident: this.#isClean(bytes) ? this.#resident : null,
         index: (byte, row) => indexFrom(this.#engine, this.#input, source, byte, row),
-        errorOf: (failure) => stageFailureError(failure, place, source),
+        errorOf: (failure) => stageFailureError(failure, placeOfRow(failure.record, place, source)),
       },
       this.#decoders,
       this.#stages,

@@ -70,6 +70,13 @@ export class RowBatches {
     this.#size = Math.max(1, Math.min(MOST_ROWS, fitting))
   }
 
+  /** Leaves rows out; returns how many there were. */
+  async skip(count: number): Promise<number> {
+    let skipped = 0
+    while (skipped < count && (await this.#next()) !== null) skipped++
+    return skipped
+  }
+
   /** Some chunks; each is used up before the next. */
   async *take(count: number): AsyncGenerator<Chunk> {
     for (let i = 0; i < count && !this.#done; i++) {

@@ -1,4 +1,4 @@
-import { chunkOf, countRows } from '../chunk/chunk.ts'
+import { type Chunk, chunkOf, countRows } from '../chunk/chunk.ts'
 import { FieldText } from '../chunk/column.ts'
 import { decoderOf } from '../chunk/decode.ts'
 import type { Fields } from '../chunk/fields.ts'
@@ -39,22 +39,42 @@ export function sampleTypes(
       for (const batch of batchesOf(index)) {
         signal.throwIfAborted()
         const { chunk } = await list.apply(chunkOf(batch, decoders, text))
-        const count = countRows(chunk)
-        for (const { slot } of unknown) {
-          const made = chunk.columns[slot]!
-          for (let i = 0; i < count; i++) {
-            const found = typeOf(made.value(chunk.selection?.[i] ?? i))
-            const before = types.get(slot)
-            if (found !== null) types.set(slot, (before ?? found) === found ? found : 'text')
-          }
-        }
+        noteTypes(chunk, unknown, types)
       }
     }
-    return columns.map((column) => ({
-      ...column,
-      type: column.type ?? types.get(column.slot) ?? 'text',
-    }))
+    return withTypes(columns, types)
   })
+}
+
+/** The columns with types for those that have none, which hold the values of a chunk. */
+export function typedBy(chunk: Chunk, columns: readonly ColumnInfo[]): ColumnInfo[] {
+  const types = new Map<number, string>()
+  const unknown = columns.filter(({ type }) => type === null)
+  noteTypes(chunk, unknown, types)
+  return withTypes(columns, types)
+}
+
+/** Widens the types, by slot, to hold the values of a chunk too. */
+function noteTypes(chunk: Chunk, columns: readonly ColumnInfo[], types: Map<number, string>): void {
+  const count = countRows(chunk)
+  for (const { slot } of columns) {
+    const made = chunk.columns[slot]!
+    for (let i = 0; i < count; i++) {
+      const found = typeOf(made.value(chunk.selection?.[i] ?? i))
+      const before = types.get(slot)
+      if (found !== null) types.set(slot, (before ?? found) === found ? found : 'text')
+    }
+  }
+}
+
+function withTypes(
+  columns: readonly ColumnInfo[],
+  types: ReadonlyMap<number, string>,
+): ColumnInfo[] {
+  return columns.map((column) => ({
+    ...column,
+    type: column.type ?? types.get(column.slot) ?? 'text',
+  }))
 }
 
 function typeOf(value: Result): string | null {

@@ -65,11 +65,19 @@ async function findStages(options: readonly StageOption[]): Promise<RunStages> {
       const fingerprints = await fingerprintsOf([option])
       stages.push(option)
       if (option.wire !== null) specs.push({ type: 'wire', stage: option.wire, fingerprints })
-      const hash = hashOf(JSON.stringify(option.identity))
-      identity.push([option.name, hash, ...fingerprints].join(' '))
+      identity.push(identityLine(option, fingerprints))
     }
   }
   return { stages, specs, identity }
+}
+
+/** What another run has to have too where this one has a stage. */
+export async function identityOf(stage: AnyStage): Promise<string> {
+  return identityLine(stage, await fingerprintsOf([stage]))
+}
+
+function identityLine({ name, identity }: AnyStage, fingerprints: readonly string[]): string {
+  return [name, hashOf(JSON.stringify(identity)), ...fingerprints].join(' ')
 }
 
 function isPath(option: StageOption): option is string | URL {

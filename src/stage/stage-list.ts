@@ -43,10 +43,11 @@ export interface Staged {
 export class StageList {
   /** The columns behind the last stage. */
   readonly columns: readonly ColumnInfo[]
+  /** How many columns a chunk has behind the last stage, those that are in no more included. */
+  readonly slots: number
   readonly #steps: readonly { readonly name: string; readonly bound: BoundStage }[]
 
-  constructor(stages: readonly AnyStage[], input: readonly ColumnInfo[]) {
-    let slots = input.length
+  constructor(stages: readonly AnyStage[], input: readonly ColumnInfo[], slots = input.length) {
     const newSlot = (): number => slots++
     let columns = input
     this.#steps = stages.map((stage) => {
@@ -55,6 +56,7 @@ export class StageList {
       return { name: stage.name, bound }
     })
     this.columns = columns
+    this.slots = slots
   }
 
   /** Whether rows pass as they are: no stage does more than choose and name columns. */

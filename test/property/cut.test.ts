@@ -5,8 +5,8 @@ import type { Claim } from '../../src/checkpoint/claims.ts'
 import { remainingGaps } from '../../src/checkpoint/remaining.ts'
 import type { BadRecord } from '../../src/chunk/fields.ts'
 import type { Position } from '../../src/chunk/range.ts'
-import { SourceError, TargetError } from '../../src/core/errors.ts'
-import { refusedRowError } from '../../src/run/bad-row.ts'
+import { SourceError } from '../../src/core/errors.ts'
+import { placeOfRow } from '../../src/run/bad-row.ts'
 import type { ByteSource } from '../../src/source/bytes/byte-source.ts'
 import { findBadText } from '../../src/source/csv/check-text.ts'
 import { cut, type CutLimits } from '../../src/source/csv/cut.ts'
@@ -422,12 +422,11 @@ describe('the place of a row that the server refuses', () => {
     const bytes = Buffer.from('1\n\n\n2\nx\n')
     const { records, lines } = engine.scan(bytes, true)
     const range = { start: 10, end: 18, firstRecord: 2, firstLine: 3, records, lines }
-    const refusal = new TargetError('TARGET_ROW_REFUSED', 'invalid input')
     const input = { source: 'memory', dialect, fieldCount: 1 }
     const buffer = new Uint8Array(bytes).buffer
     const source = { range, buffer, length: bytes.length }
-    const error = refusedRowError(refusal, 2, { engine, input }, source)
-    expect(error.where).toMatchObject({ line: 7, byte: 16 })
+    const place = placeOfRow(2, { engine, input }, source)
+    expect(place).toMatchObject({ line: 7, byte: 16 })
   })
 })
 

@@ -1,0 +1,139 @@
+import type { Readable } from 'node:stream'
+import { crc32 } from 'node:zlib'
+import { chunkOf } from '../../chunk/chunk.ts'
+import { FieldText } from '../../chunk/column.ts'
+import { decoderOf } from '../../chunk/decode.ts'
+import type { Position } from '../../chunk/range.ts'
+import type { Row, RowOf } from '../../chunk/value.ts'
+import { ConfigError } from '../../core/errors.ts'
+import type { ByteSource } from '../../source/bytes/byte-source.ts'
+import { cut } from '../../source/csv/cut.ts'
+import type { CsvDialect } from '../../source/csv/dialect.ts'
+import { openInput } from '../../source/open.ts'
+import { placeOfRow } from '../bad-row.ts'
+import { BufferPool } from '../buffer-pool.ts'
+import { columnsOf, givenFields } from '../field-types.ts'
+import { columnNames, type CsvStart, readStart } from '../header.ts'
+import { indexRange } from '../index-range.ts'
+import type { RangeBytes } from '../lane-protocol.ts'
+import { batchesOf } from '../staged-range.ts'
+import { readableOf } from './readable-of.ts'
+import { StreamChunk, type StreamPlace, type StreamSchema } from './stream-chunk.ts'
+
+const MAX_RECORD = 16 << 20
+const CHUNK_BYTES = 8 << 20
+/** Fields of a range, about: 8 MiB of offsets. */
+const MOST_FIELDS = 1 << 20
+
+export interface CsvOptions<Types extends Readonly<Record<string, string>>> {
+  /** What is known of the dialect; the rest is found out from the start of the input. */
+  readonly dialect?: Partial<CsvDialect> | undefined
+  /** Names for the fields, in their order: for a file without a header, or instead of its own. */
+  readonly columns?: readonly string[] | undefined
+  /** Types of columns by their names: what stages see of them. In a stream of chunks all others are text. */
+  readonly types?: Types | undefined
+}
+
+/** A CSV input whose rows have a known type. */
+export interface CsvInput<R extends object = Row> extends CsvOptions<
+  Readonly<Record<string, string>>
+> {
+  readonly input: string | Readable
+  /**
+   * Its chunks, from a position on: where an earlier reader has stopped.
+   *
+   * Errors: as those of load() for an input that cannot be read.
+   */
+  chunks(from?: Position | null): Readable
+  /** For the compiler alone. */
+  readonly row?: R
+}
+
+/** The rows of a source. */
+export type RowOfInput<Input> = Input extends { readonly row?: infer R | undefined } ? R : never
+
+/**
+ * A CSV file, or a stream of CSV text, for `load({ input })` or as a stream of chunks.
+ *
+ * Shape: `csv('trips.csv', { types: { id: 'int8', fare: 'numeric' } })`: the types name the rows' type for TypeScript too.
+ */
+export function csv<const Types extends Readonly<Record<string, string>> = Record<never, string>>(
+  input: string | Readable,
+  options: CsvOptions<Types> = {},
+): CsvInput<RowOf<Types> & Row> {
+  return {
+    input,
+    ...options,
+    chunks(from = null) {
+      const opened = openInput(input)
+      opened.catch(() => undefined) // the reader hears of it
+      const close = (): Promise<void> =>
+        opened.then((source) => source.close()).catch(() => undefined)
+      return readableOf(readChunks(opened, options, from), close)
+    },
+  }
+}
+
+async function* readChunks(
+  opened: Promise<ByteSource>,
+  options: CsvOptions<Readonly<Record<string, string>>>,
+  from: Position | null,
+): AsyncGenerator<StreamChunk> {
+  const source = await opened
+  const found = await readStart(source, options.dialect ?? {}, MAX_RECORD)
+  const start = options.columns === undefined ? found : { ...found, names: options.columns }
+  const schema = schemaOf(start, options)
+  const { engine, fieldCount } = start
+  const chunkRecords = Math.max(1, Math.floor(MOST_FIELDS / Math.max(1, fieldCount)))
+  const limits = { chunkSize: CHUNK_BYTES, chunkRecords, maxRecord: MAX_RECORD }
+  const buffers = new BufferPool(CHUNK_BYTES, Infinity)
+  const end = source.size
+  for await (const piece of cut(source, engine, from ?? start.data, end, limits, buffers)) {
+    yield* chunksOf(piece, start, schema)
+  }
+  await source.verify()
+}
+
+function schemaOf(
+  start: CsvStart,
+  { columns, types = {} }: CsvOptions<Readonly<Record<string, string>>>,
+): StreamSchema {
+  if (columns !== undefined && columns.length !== start.fieldCount) {
+    const message = `columns names ${String(columns.length)}, the input has ${String(start.fieldCount)} fields`
+    throw new ConfigError('CONFIG_BAD_VALUE', message)
+  }
+  const fields = givenFields(columnNames(start), types)
+  return { slots: fields.length, columns: columnsOf(fields), stages: [] }
+}
+
+function* chunksOf(
+  source: RangeBytes,
+  { engine, source: { name, identity }, dialect, fieldCount }: CsvStart,
+  schema: StreamSchema,
+): Generator<StreamChunk> {
+  const input = { source: name, dialect, fieldCount }
+  const index = indexRange(engine, input, source)
+  // The engine's own are used again for the next range, while chunks of this one are still on their way.
+  const offsets = index.offsets.slice(0, index.rowCount * index.fieldCount * 2)
+  const fields = { ...index, offsets }
+  const text = new FieldText(fields)
+  const decoders = schema.columns.map(({ type }) => decoderOf(type ?? 'text'))
+  const checksum = crc32(fields.bytes)
+  const origin = { name, identity, dialect }
+  let before = 0
+  // A range of nothing but skipped lines is a chunk too: it is committed like others.
+  const batches = fields.rowCount === 0 ? [fields] : batchesOf(fields)
+  for (const batch of batches) {
+    const first = before
+    before += batch.rowCount
+    const place: StreamPlace = {
+      origin,
+      range: source.range,
+      checksum,
+      isFirst: first === 0,
+      isLast: before === fields.rowCount,
+      whereIs: (record) => placeOfRow(first + record, { engine, input }, source),
+    }
+    yield new StreamChunk(chunkOf(batch, decoders, text), schema, place)
+  }
+}

@@ -1,0 +1,267 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Readable, Writable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { Pool } from 'pg'
+import chain from 'stream-chain'
+import { describe, expect, expectTypeOf, test } from 'vitest'
+import {
+  csv,
+  derive,
+  enrich,
+  filter,
+  flatMap,
+  fromRows,
+  load,
+  type Row,
+  type RowOfInput,
+  select,
+  type StreamChunk,
+  tableWriter,
+  through,
+  where,
+} from '../../src/index.ts'
+import { useDatabase } from '../helpers/database.ts'
+import { backends } from '../helpers/loads.ts'
+import { useTempDir } from '../helpers/temp-dir.ts'
+
+const db = useDatabase()
+const dir = useTempDir()
+
+const lines = (from: number, to: number): string =>
+  Array.from(
+    { length: to - from },
+    (_, i) => `${String(from + i)},n${String(from + i)},1.5\n`,
+  ).join('')
+const csvOf = (rows: number): string => `id,note,price\n${lines(0, rows)}`
+const types = { id: 'int8', price: 'numeric' } as const
+
+async function lastRun(): Promise<unknown> {
+  const [run] = await db.query('select status, error from millrace.run order by id desc limit 1')
+  return run
+}
+
+async function closed(stream: Writable): Promise<void> {
+  if (!stream.closed) await new Promise((resolve) => stream.once('close', resolve))
+}
+
+/** Fails a pipeline when so many chunks have passed. */
+async function* failAfter(count: number, chunks: AsyncIterable<StreamChunk>) {
+  let passed = 0
+  for await (const chunk of chunks) {
+    if (passed++ === count) throw new Error('enough')
+    yield chunk
+  }
+}
+
+describe('a stream of chunks', () => {
+  test('has typed rows, with their places, and closes its file', async () => {
+    const trips = csv(await dir.write('typed.csv', csvOf(5_000)), { types })
+    expectTypeOf<RowOfInput<typeof trips>['id']>().toEqualTypeOf<bigint | null>()
+    expectTypeOf<RowOfInput<typeof trips>['price']>().toEqualTypeOf<string | null>()
+    let sum = 0n
+    let rows = 0
+    for await (const chunk of trips.chunks() as AsyncIterable<
+      StreamChunk<RowOfInput<typeof trips>>
+    >) {
+      expect(chunk.columns.map(({ name, type }) => `${name} ${type!}`)).toEqual([
+        'id int8',
+        'note text',
+        'price numeric',
+      ])
+      expect(chunk.where(0)).toMatchObject({ record: rows + 2, line: rows + 2 })
+      for (const row of chunk.rows()) sum += row.id!
+      rows += chunk.rowCount
+    }
+    expect([rows, sum]).toEqual([5_000, (4_999n * 5_000n) / 2n])
+    await expect(csv(dir.path('none.csv')).chunks().toArray()).rejects.toMatchObject({
+      code: 'SOURCE_NOT_FOUND',
+    })
+  })
+
+  test('goes through stages, composed by stream-chain, into a table', async () => {
+    const trips = csv(await dir.write('staged.csv', csvOf(20_000)), { types })
+    const keep = through(filter((row: { id: bigint }) => row.id % 2n === 0n))
+    const stages = chain([
+      keep,
+      through(
+        derive({
+          double: { type: 'numeric', value: (row: { price: string }) => 2 * Number(row.price) },
+        }),
+      ),
+      through(
+        flatMap((row: Row) => (row['note'] === 'n4' ? [{ ...row }, { ...row }] : [{ ...row }])),
+      ),
+      through(select(['id', 'double'])),
+    ])
+    const writer = await tableWriter({ to: db.url, table: 'staged', job: 'staged' })
+    expect(writer.position).toBeNull()
+    await pipeline(trips.chunks(), stages, writer)
+    expect(writer.rows).toBe(10_001)
+    expect(keep.stats).toMatchObject({ in: 20_000, out: 10_000, filtered: 10_000 })
+    expect(
+      await db.query('select count(*)::int, sum(id)::int, sum(double)::text as double from staged'),
+    ).toEqual([{ count: 10_001, sum: 99_990_004, double: '30003' }])
+    expect(
+      await db.query(
+        'select sum(read)::int as read, sum(loaded)::int as loaded, sum(added)::int as added from millrace.claim',
+      ),
+    ).toEqual([{ read: 20_000, loaded: 10_001, added: 1 }])
+    expect(await backends(db)).toEqual([])
+    expect(await db.query('select status from millrace.run')).toEqual([{ status: 'complete' }])
+  })
+
+  test('stores what load() stores', async () => {
+    const text = `a,b,c\n1,"x ""y""\nz",2.50\n,,""\n 3,é,1e2\n`
+    const input = await dir.write('same.csv', text)
+    const to = db.url
+    await db.query('create table s1 (a int, b text, c text)')
+    await db.query('create table s2 (like s1)')
+    await load({ input: csv(input), to, table: 's1', stages: [filter(() => true)] })
+    const writer = await tableWriter({ to, table: 's2', job: 's2' })
+    await pipeline(csv(input).chunks(), writer)
+    expect(await db.query('select * from s2')).toEqual(await db.query('select * from s1'))
+  })
+
+  test('goes on from where it was, whatever ended it', async () => {
+    const path = await dir.write('again.csv', `id,note,price\n${lines(0, 900_000)}`)
+    const options = { to: db.url, table: 'again', job: 'again', types }
+    const failed = await tableWriter(options)
+    const broken = pipeline(
+      csv(path).chunks(),
+      (chunks) => failAfter(300, chunks as AsyncIterable<StreamChunk>),
+      failed,
+    )
+    await expect(broken).rejects.toThrow('enough')
+    const committed = Number(await db.value('select count(*) from again'))
+    expect(committed).toBeGreaterThan(0)
+    expect(committed).toBeLessThan(900_000)
+    expect(failed.position?.record).toBe(committed + 2)
+    const writer = await tableWriter(options)
+    expect(writer.position).toEqual(failed.position)
+    await pipeline(csv(path).chunks(writer.position), writer)
+    expect(writer.rows).toBe(900_000 - committed)
+    expect(await db.value('select count(distinct id) from again')).toBe('900000')
+    const nothing = await tableWriter(options)
+    await pipeline(csv(path).chunks(nothing.position), nothing)
+    expect(nothing.rows).toBe(0)
+    expect(await db.value('select count(*) from again')).toBe('900000')
+  })
+
+  test('refuses another file, other stages and another dialect', async () => {
+    const path = await dir.write('refused.csv', csvOf(10))
+    const options = { to: db.url, table: 'refused', job: 'refused' }
+    const first = await tableWriter(options)
+    await pipeline(csv(path).chunks(), first)
+    await dir.write('refused.csv', csvOf(12))
+    const code = (code: string) => expect.objectContaining({ code }) as Error
+    const run = async (...streams: NodeJS.ReadWriteStream[]): Promise<void> => {
+      const writer = await tableWriter(options)
+      await pipeline([csv(path).chunks(writer.position), ...streams, writer])
+    }
+    await expect(run()).rejects.toEqual(code('CHECKPOINT_INPUT_CHANGED'))
+    await expect(run(through(where('id > 1')))).rejects.toEqual(code('CHECKPOINT_OPTIONS_CHANGED'))
+    expect(await db.value('select count(*) from refused')).toBe('10')
+    const writer = await tableWriter({ ...options, resume: 'restart' })
+    await pipeline(csv(path).chunks(), writer)
+    expect(await db.value('select count(*) from refused')).toBe('22')
+  })
+
+  test('takes rows of an iterable as a source, and goes on in it', async () => {
+    async function* events(n: number) {
+      for (let id = 0; id < n; id++) {
+        if (id % 10_000 === 0) await sleep(1)
+        yield { id, at: new Date(1_700_000_000_000 + id), tags: ['a', String(id)], other: 1 }
+      }
+    }
+    const columns = { id: 'int4', at: 'timestamptz', tags: 'text[]' } as const
+    const options = { to: db.url, table: 'event', job: 'events' }
+    await db.query('create table event (id int primary key, at timestamptz, tags text[])')
+    const failed = await tableWriter(options)
+    await expect(
+      pipeline(
+        fromRows(events(40_000), { columns }).chunks(),
+        (chunks) => failAfter(9, chunks as AsyncIterable<StreamChunk>),
+        failed,
+      ),
+    ).rejects.toThrow('enough')
+    const writer = await tableWriter(options)
+    expect(writer.position?.byte).toBeGreaterThan(2_000)
+    await pipeline(
+      fromRows(events(40_000), { columns }).chunks(writer.position),
+      through(filter((row: { id: number }) => row.id !== 39_999)),
+      writer,
+    ).catch((error: unknown) => expect(error).toMatchObject({ code: 'CHECKPOINT_OPTIONS_CHANGED' }))
+    const plain = await tableWriter(options)
+    await pipeline(fromRows(events(40_000), { columns }).chunks(plain.position), plain)
+    expect(
+      await db.query('select count(*)::int, sum(id)::int, max(tags[2]::int) from event'),
+    ).toEqual([{ count: 40_000, sum: 799_980_000, max: 39_999 }])
+  })
+
+  test.each([
+    ['a row that the server refuses', 'id,v\n1,1\n2,x\n', 'TARGET_ROW_REFUSED', 'v'],
+    ['a record with another number of fields', 'id,v\n1,1\n2\n', 'SOURCE_BAD_ROW', undefined],
+  ])('names the place of %s', async (name, text, code, column) => {
+    const path = await dir.write('bad.csv', text)
+    await db.query('drop table if exists bad')
+    await db.query('create table bad (id int, v int)')
+    const writer = await tableWriter({ to: db.url, table: 'bad', job: name })
+    await expect(pipeline(csv(path).chunks(), writer)).rejects.toMatchObject({
+      code,
+      where: { record: 3, line: 3, ...(column === undefined ? {} : { column }) },
+    })
+    await expect.poll(() => backends(db)).toEqual([])
+  })
+
+  test('names the place of a row that a stage could not take, and closes the stages', async () => {
+    const path = await dir.write('threw.csv', csvOf(10_000))
+    const stage = through(
+      filter((row: { note: string }) => {
+        if (row.note === 'n7000') throw new TypeError('no')
+        return true
+      }),
+    )
+    const writer = await tableWriter({ to: db.url, table: 'threw', job: 'threw' })
+    await expect(pipeline(csv(path).chunks(), stage, writer)).rejects.toMatchObject({
+      code: 'STAGE_THREW',
+      where: { record: 7_002, line: 7_002, source: path },
+    })
+    await closed(writer)
+    expect(await lastRun()).toEqual({ status: 'failed', error: 'STAGE_THREW' })
+  })
+
+  test('looks up in the target through a pool', async () => {
+    const pool = new Pool({ connectionString: db.url, max: 4 })
+    await db.query('create table zone (id text primary key, name text)')
+    await db.query("insert into zone select 'n' || i, 'zone ' || i from generate_series(0, 99) i")
+    const path = await dir.write('zones.csv', csvOf(100))
+    const look = through(enrich('note', { table: 'zone', key: 'id', columns: ['name'] }), {
+      to: pool,
+    })
+    const writer = await tableWriter({ to: pool, table: 'zoned', job: 'zoned' })
+    await pipeline(csv(path).chunks(), look, writer)
+    expect(await db.value("select count(*) from zoned where name = 'zone ' || id")).toBe('100')
+    expect(pool.idleCount).toBe(pool.totalCount)
+    await pool.end()
+    const homeless = through(enrich('note', { table: 'zone', key: 'id', columns: ['name'] }))
+    await expect(
+      pipeline(csv(path).chunks(), homeless, new Writable({ objectMode: true })),
+    ).rejects.toMatchObject({
+      code: 'CONFIG_USAGE',
+    })
+  })
+
+  test('stops when asked to, also while it waits for its source', async () => {
+    const stuck = new Readable({ read: () => undefined })
+    stuck.push(csvOf(10))
+    const stop = new AbortController()
+    const writer = await tableWriter({ to: db.url, table: 'stuck', job: 'stuck' })
+    const run = pipeline(csv(stuck).chunks(), writer, { signal: stop.signal })
+    setTimeout(() => stop.abort(), 50)
+    await expect(run).rejects.toMatchObject({ name: 'AbortError' })
+    expect(stuck.destroyed).toBe(true)
+    await closed(writer)
+    expect(await backends(db)).toEqual([])
+    expect(await lastRun()).toEqual({ status: 'interrupted', error: 'RUN_ABORTED' })
+  })
+})
