@@ -7,15 +7,11 @@ import { failRow, withoutFailed } from './fail-row.ts'
 import { sourceOf, type Stage } from './stage.ts'
 
 /** How a column is computed; with the name of its type, for a table that is created. */
-export type Derivation<In extends object> =
-  ((row: In) => Result) | { readonly type: string; readonly value: (row: In) => Result }
+export type Derivation<In extends object, Value = Result> =
+  ((row: In) => Value) | { readonly type: string; readonly value: (row: In) => Value }
 
-type Derived<In, Columns> = Omit<In, keyof Columns> & {
-  readonly [Name in keyof Columns]: Columns[Name] extends (row: never) => infer R
-    ? R
-    : Columns[Name] extends { value: (row: never) => infer R }
-      ? R
-      : never
+type DerivedBy<Made> = {
+  readonly [Name in keyof Made]: Made[Name] extends Derivation<never, infer Value> ? Value : never
 }
 
 /**
@@ -26,10 +22,17 @@ type Derived<In, Columns> = Omit<In, keyof Columns> & {
  */
 export function derive<
   In extends object = Row,
-  const Columns extends Readonly<Record<string, Derivation<In>>> = Readonly<
-    Record<string, Derivation<In>>
-  >,
->(columns: Columns & Readonly<Record<string, Derivation<In>>>): Stage<In, Derived<In, Columns>> {
+  Made extends Readonly<Record<string, Result>> = Readonly<Record<string, Result>>,
+>(columns: {
+  readonly [Name in keyof Made]: Derivation<In, Made[Name]>
+}): Stage<In, Omit<In, keyof Made> & Made>
+/** Functions whose row has a type of its own say what the stage is given. */
+export function derive<In extends object, Made extends Readonly<Record<string, Derivation<In>>>>(
+  columns: Made & Readonly<Record<string, Derivation<In>>>,
+): Stage<In, Omit<In, keyof Made> & DerivedBy<Made>>
+export function derive<In extends object>(
+  columns: Readonly<Record<string, Derivation<In>>>,
+): Stage<In, object> {
   const derivations = Object.entries(columns).map(([name, derivation]) =>
     typeof derivation === 'function'
       ? { name, type: null, value: derivation }

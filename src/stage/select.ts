@@ -5,7 +5,7 @@ import type { Stage } from './stage.ts'
 /** Keeps the named columns, in the order given. Costs nothing: fields that are left out are not even looked at. */
 export function select<In extends object = Row, Name extends keyof In & string = keyof In & string>(
   names: readonly Name[],
-): Stage<In, Pick<In, Name>> {
+): Stage<In, Pick<In, NoInfer<Name>>> {
   const options = [...names]
   return {
     name: 'select',

@@ -1,6 +1,7 @@
 import { type Chunk, countRows } from '../chunk/chunk.ts'
 import type { ColumnInfo } from '../chunk/row-reader.ts'
-import { toError } from '../core/errors.ts'
+import { ConfigError, MillraceError, StageError, toError } from '../core/errors.ts'
+import { thrownBy } from './fail-row.ts'
 import {
   type AnyStage,
   type BoundStage,
@@ -51,7 +52,7 @@ export class StageList {
     const newSlot = (): number => slots++
     let columns = input
     this.#steps = stages.map((stage) => {
-      const bound = stage.bind(columns, newSlot)
+      const bound = bindStage(stage, columns, newSlot)
       columns = bound.columns
       return { name: stage.name, bound }
     })
@@ -95,8 +96,12 @@ export class StageList {
       const report = new StageReport()
       const began = performance.now()
       const before = current
-      const result = bound.apply(before, report)
-      current = result instanceof Promise ? await result : result
+      try {
+        const result = bound.apply(before, report)
+        current = result instanceof Promise ? await result : result
+      } catch (error) {
+        throw stageThrew(name, error)
+      }
       for (const failure of report.failures) {
         const { row } = failure
         failures.push({ ...failure, stage: name, record: before.records?.[row] ?? row })
@@ -105,6 +110,29 @@ export class StageList {
     }
     return { chunk: current, stats, failures }
   }
+}
+
+/** Errors: CONFIG_BAD_STAGE for what a stage of somebody's own throws. */
+function bindStage(
+  stage: AnyStage,
+  columns: readonly ColumnInfo[],
+  newSlot: () => number,
+): BoundStage {
+  try {
+    return stage.bind(columns, newSlot)
+  } catch (thrown) {
+    if (thrown instanceof MillraceError) throw thrown
+    const cause = toError(thrown)
+    const message = `stage ${stage.name} does not fit its columns: ${cause.message}`
+    throw new ConfigError('CONFIG_BAD_STAGE', message, { cause })
+  }
+}
+
+/** What a stage has thrown that is about no row. The message of a stranger may hold a row's values. */
+function stageThrew(stage: string, thrown: unknown): Error {
+  if (thrown instanceof MillraceError) return thrown
+  const cause = toError(thrown)
+  return new StageError('STAGE_THREW', `stage ${stage} ${thrownBy(cause)}`, { cause })
 }
 
 function statsOf(

@@ -1,4 +1,5 @@
-/** Every stage, under the names that users write. */
+/** What modules of stages import: every stage, and what one needs to write one. */
+export { ValueColumn } from '../chunk/column.ts'
 export { cast } from './cast.ts'
 export { derive } from './derive.ts'
 export { enrich } from './enrich.ts'

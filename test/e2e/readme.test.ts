@@ -13,6 +13,14 @@ const commands = [...readme.matchAll(/```sh\n([\s\S]*?)```/g)]
   .flatMap((block) => block[1]!.trim().split('\n'))
   .filter((line) => line.startsWith('npx millrace'))
 
+/** The programs of the README, by the name in their first line. */
+const programs = new Map(
+  [...readme.matchAll(/```ts\n\/\/ (\S+\.ts)\n([\s\S]*?)```/g)].map((found) => [
+    found[1]!,
+    found[2]!,
+  ]),
+)
+
 function words(command: string): string[] {
   const parts = command.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)
   return [...parts].map((word) => word[1] ?? word[2] ?? word[3]!)
@@ -32,8 +40,7 @@ describe('the README', () => {
     await mkdir(dir.path('fixtures'))
     const trips = fileURLToPath(new URL('fixtures/trips.csv', root))
     await cp(trips, dir.path('fixtures/trips.csv'), { preserveTimestamps: true })
-    const stages = /```ts\n\/\/ stages.ts\n([\s\S]*?)```/.exec(readme)![1]!
-    await dir.write('stages.ts', stages)
+    for (const [name, text] of programs) await dir.write(name, text)
   })
 
   afterAll(() => stopEmbeddedServer({ stateDir: stateDir() }))

@@ -49,18 +49,24 @@ export interface CsvInput<R extends object = Row> extends CsvOptions<
   readonly row?: R
 }
 
+/** The columns that are named, or whatever there are. */
+type RowsOf<Types extends Readonly<Record<string, string>>> = [keyof Types] extends [never]
+  ? Row
+  : RowOf<Types>
+
 /** The rows of a source. */
 export type RowOfInput<Input> = Input extends { readonly row?: infer R | undefined } ? R : never
 
 /**
  * A CSV file, or a stream of CSV text, for `load({ input })` or as a stream of chunks.
  *
- * Shape: `csv('trips.csv', { types: { id: 'int8', fare: 'numeric' } })`: the types name the rows' type for TypeScript too.
+ * Shape: `csv('trips.csv', { types: { id: 'int8', fare: 'numeric' } })`: to TypeScript a row then has these columns, and no
+ *        others; without types it has columns of any name.
  */
 export function csv<const Types extends Readonly<Record<string, string>> = Record<never, string>>(
   input: string | Readable,
   options: CsvOptions<Types> = {},
-): CsvInput<RowOf<Types> & Row> {
+): CsvInput<RowsOf<Types>> {
   return {
     input,
     ...options,

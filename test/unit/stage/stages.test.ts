@@ -6,6 +6,7 @@ import { flatMap } from '../../../src/stage/flat-map.ts'
 import { map } from '../../../src/stage/map.ts'
 import { rename } from '../../../src/stage/rename.ts'
 import { select } from '../../../src/stage/select.ts'
+import type { AnyStage, BoundStage } from '../../../src/stage/stage.ts'
 import { pass } from '../../helpers/stages.ts'
 
 const types = { id: 'int4', name: 'text', price: 'numeric' }
@@ -223,6 +224,37 @@ describe('flatMap', () => {
     })
     const passed = await pass(csv, types, copies, strict)
     expect(passed.failures).toMatchObject([{ stage: 'filter', row: 2, record: 1 }])
+  })
+})
+
+describe('a stage of somebody else', () => {
+  const stage = (what: Partial<BoundStage> | Error): AnyStage => ({
+    name: 'mine',
+    identity: null,
+    wire: null,
+    bind(columns) {
+      if (what instanceof Error) throw what
+      return { columns, ...what }
+    },
+  })
+
+  test('that does not fit its columns is a mistake in the configuration', async () => {
+    await expect(pass(csv, types, stage(new Error('no column zone')))).rejects.toMatchObject({
+      code: 'CONFIG_BAD_STAGE',
+      message: 'stage mine does not fit its columns: no column zone',
+    })
+  })
+
+  test('that throws is told of by its place, without the message, which may hold values', async () => {
+    const apply = (): never => {
+      throw new RangeError('secret')
+    }
+    await expect(pass(csv, types, stage({ apply }))).rejects.toMatchObject({
+      code: 'STAGE_THREW',
+      message: expect.stringMatching(
+        /^stage mine threw RangeError at stages\.test\.ts:\d+:\d+$/,
+      ) as string,
+    })
   })
 })
 
