@@ -1,5 +1,7 @@
 // @ts-check
 import { fileURLToPath } from 'node:url'
+import { psqlCopyBinary } from '../baselines/psql-copy-binary.mjs'
+import { psql } from '../baselines/psql.mjs'
 import { runTogether } from '../harness/child.mjs'
 import { atLeast, times } from '../harness/report.mjs'
 import { ratioByRound, spread } from '../harness/stats.mjs'
@@ -8,10 +10,35 @@ const probe = fileURLToPath(new URL('../probes/copy-rows.mjs', import.meta.url))
 /** Of the rows of the other scenarios: they are held as objects. */
 const share = 0.1
 
+/** @typedef {import('../harness/bench.mjs').Bench} Bench @typedef {import('../generate.mjs').DataFile} DataFile */
+
+/** The server's own limit: binary data that is there before. */
+const limit = psql && {
+  name: psqlCopyBinary.name,
+  /** @param {Bench} bench @param {DataFile} data */
+  measure: async (bench, data) => {
+    const load = { data, url: bench.database.url, table: data.name }
+    const { seconds } = await runTogether(psqlCopyBinary.commands(load))
+    return seconds
+  },
+}
+
+/** @param {string} way @param {string} name */
+const probed = (way, name) => ({
+  name,
+  /** @param {Bench} bench @param {DataFile} data */
+  measure: async (bench, data) => {
+    const args = ['--expose-gc', probe, data.path, bench.database.url, data.name, way]
+    const { stdout } = await runTogether([{ program: process.execPath, args }])
+    return Number(JSON.parse(stdout).seconds)
+  },
+})
+
 const ways = [
-  { way: 'by-row', name: 'pg-copy-streams, escaped by hand, a write per row' },
-  { way: 'by-64k', name: 'pg-copy-streams, escaped by hand, writes of 64 KiB' },
-  { way: 'copy-rows', name: 'copyRows' },
+  probed('by-row', 'pg-copy-streams, escaped by hand, a write per row'),
+  probed('by-64k', 'pg-copy-streams, escaped by hand, writes of 64 KiB'),
+  probed('copy-rows', 'copyRows'),
+  ...(limit ? [limit] : []),
 ]
 
 /**
@@ -22,18 +49,17 @@ const ways = [
 export async function run(bench) {
   const data = await bench.data('lineitem', bench.rows * share)
   await bench.expected(data)
+  if (psql) await psqlCopyBinary.prepare?.(bench, data)
   /** @type {number[][]} rows/s by way and round */
   const speeds = ways.map(() => [])
   for (let round = 0; round < bench.runs; round++) {
     for (let turn = 0; turn < ways.length; turn++) {
       const index = (round + turn) % ways.length
-      const { way, name } = /** @type {typeof ways[0]} */ (ways[index])
+      const { name, measure } = /** @type {typeof ways[0]} */ (ways[index])
       bench.signal.throwIfAborted()
       await bench.database.freshTable(data)
-      const args = ['--expose-gc', probe, data.path, bench.database.url, data.name, way]
-      const { stdout } = await runTogether([{ program: process.execPath, args }])
+      const seconds = await measure(bench, data)
       await bench.verify(data, name)
-      const { seconds } = JSON.parse(stdout)
       speeds[index]?.push(data.rows / seconds)
       bench.log(`  ${round + 1}/${bench.runs} ${name}: ${seconds.toFixed(2)} s`)
     }
@@ -43,7 +69,7 @@ export async function run(bench) {
   return {
     title: 'Objects into a table: lineitem, one connection',
     notes: [
-      'Numbers and strings in memory; the time is that of copying them, connecting included, reading the file into objects not. Both feed the same objects.',
+      'Numbers and strings in memory; the time is that of copying them, connecting included, reading the file into objects not. All are fed the same objects; the binary file, which holds the same rows, shows what the server can take over one connection.',
     ],
     tables: [
       {
@@ -63,8 +89,8 @@ export async function run(bench) {
       },
     ],
     bars: [
-      atLeast('copyRows against a write per row', 3, ratio(2, 0).median, times),
-      atLeast('copyRows against writes of 64 KiB', 3, ratio(2, 1).median, times),
+      atLeast('copyRows against pg-copy-streams, a write per row', 3, ratio(2, 0).median, times),
+      atLeast('copyRows against pg-copy-streams, writes of 64 KiB', 3, ratio(2, 1).median, times),
     ],
   }
 }

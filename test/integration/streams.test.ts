@@ -44,6 +44,12 @@ async function closed(stream: Writable): Promise<void> {
   if (!stream.closed) await new Promise((resolve) => stream.once('close', resolve))
 }
 
+const cutOff = (): Promise<unknown> =>
+  db.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity
+      where datname = current_database() and application_name like 'millrace lane%'`,
+  )
+
 /** Fails a pipeline when so many chunks have passed. */
 async function* failAfter(count: number, chunks: AsyncIterable<StreamChunk>) {
   let passed = 0
@@ -145,6 +151,35 @@ describe('a stream of chunks', () => {
     await pipeline(csv(path).chunks(nothing.position), nothing)
     expect(nothing.rows).toBe(0)
     expect(await db.value('select count(*) from again')).toBe('900000')
+  })
+
+  test('fails when its connection is lost, and the next one adds the rest', async () => {
+    const path = await dir.write('lost.csv', `id,note,price\n${lines(0, 600_000)}`)
+    const options = { to: db.url, table: 'lost', job: 'lost', types }
+    const writer = await tableWriter(options)
+    let cuts = 0
+    const cut = (): NodeJS.ReadWriteStream =>
+      through(
+        filter((row: { id: string }) => {
+          if (row.id === '500000' && cuts++ === 0) void cutOff()
+          return true
+        }),
+      )
+    const slow = async function* (chunks: AsyncIterable<StreamChunk>) {
+      for await (const chunk of chunks) {
+        if (chunk.range.end > 8 << 20) await sleep(5)
+        yield chunk
+      }
+    }
+    const run = pipeline(csv(path).chunks(), cut(), slow, writer)
+    await expect(run).rejects.toMatchObject({ code: 'TARGET_CONNECTION_LOST', retryable: true })
+    await closed(writer)
+    expect(await lastRun()).toEqual({ status: 'failed', error: 'TARGET_CONNECTION_LOST' })
+    const last = await tableWriter(options)
+    await pipeline(csv(path).chunks(last.position), cut(), last)
+    expect(
+      await db.query('select count(*)::int, count(distinct id)::int as ids from lost'),
+    ).toEqual([{ count: 600_000, ids: 600_000 }])
   })
 
   test('refuses another file, other stages and another dialect', async () => {
