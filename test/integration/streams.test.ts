@@ -15,6 +15,7 @@ import {
   type Row,
   type RowOfInput,
   select,
+  type StageStream,
   type StreamChunk,
   tableWriter,
   through,
@@ -158,7 +159,7 @@ describe('a stream of chunks', () => {
     const options = { to: db.url, table: 'lost', job: 'lost', types }
     const writer = await tableWriter(options)
     let cuts = 0
-    const cut = (): NodeJS.ReadWriteStream =>
+    const cut = (): StageStream =>
       through(
         filter((row: { id: string }) => {
           if (row.id === '500000' && cuts++ === 0) void cutOff()
