@@ -70,8 +70,15 @@ const STRIP: StripOptions = { transforms: ['typescript', 'imports'], preserveDyn
 const NEEDS_BABEL =
   /\bimport\s*(?:\.\s*meta\b|\()|^\s*(?:(?:export\s+default|(?:const|let|var)\s.*=)\s*)?await\b|\busing\s/m
 
-/** No cache on disk: one in a folder that others may write to is a way into this process. */
-const OPTIONS: JitiOptions = { fsCache: false, virtualModules: { millrace: stages } }
+/**
+ * No cache on disk: one in a folder that others may write to is a way into this process. None of modules either: the next
+ * load of a process is to see what a module has become.
+ */
+const OPTIONS: JitiOptions = {
+  fsCache: false,
+  moduleCache: false,
+  virtualModules: { millrace: stages },
+}
 
 function keyOf({ filename, async }: TransformOptions): string {
   return `${String(async)} ${filename ?? ''}`

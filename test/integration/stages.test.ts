@@ -277,7 +277,7 @@ describe('stages of the caller', () => {
     await db.query('create table watched (id int)')
     await expect(
       load({ input, to: db.url, table: 'watched', lanes: 1, stages: [watched(true)] }),
-    ).rejects.toThrow('broken')
+    ).rejects.toMatchObject({ code: 'STAGE_THREW', cause: { message: 'broken' } })
     await load({ input, to: db.url, table: 'watched', lanes: 1, stages: [watched(false)] })
     // Opened once to try them, before the job is noted, and once by the lane.
     const run = ['open', 'close', 'open', 'apply', 'close']
