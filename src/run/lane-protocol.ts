@@ -41,6 +41,12 @@ export interface FieldInfo {
   readonly type: string
 }
 
+/** What the thread of a lane is told when it starts. */
+export interface ThreadData {
+  /** Whether it is going to run modules of stages. */
+  readonly hasModules: boolean
+}
+
 /** To the thread of a lane; `open` comes first, `abort` whenever the thread is to end. */
 export type ThreadMessage =
   | {

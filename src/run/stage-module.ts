@@ -41,6 +41,11 @@ export async function compileModule(path: string): Promise<{
   return { exported, source: [...sources].sort().join('\n'), module: { path, code } }
 }
 
+/** Begins to load what modules are run with: a thread that is to run some has nothing else to do while it waits for them. */
+export function prepareModules(): void {
+  import('jiti').catch(() => undefined) // whoever runs a module hears of it
+}
+
 /** Runs a module that was compiled before, in whichever thread; returns its default export. Errors: CONFIG_BAD_STAGE. */
 export function runModule({ path, code }: CompiledModule): Promise<unknown> {
   const transform = (options: TransformOptions): { code: string } => {

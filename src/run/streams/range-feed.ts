@@ -21,7 +21,8 @@ export class RangeFeed implements EncodedChunk {
   readonly parts: AsyncIterable<CopyPart>
   readonly #checksum: number
   readonly #handed = new Queue<Handed>()
-  readonly #chunks: { readonly firstRow: number; readonly chunk: StreamChunk }[] = []
+  /** Of each chunk; not the chunk, whose values would add up. */
+  readonly #places: { readonly firstRow: number; readonly where: (row: number) => Where }[] = []
   #rows = 0
   #added = 0
 
@@ -38,7 +39,7 @@ export class RangeFeed implements EncodedChunk {
 
   /** Resolves when the chunk is encoded. */
   push(chunk: StreamChunk): Promise<void> {
-    this.#chunks.push({ firstRow: this.#rows, chunk })
+    this.#places.push({ firstRow: this.#rows, where: chunk.whereabouts() })
     this.#rows += chunk.rowCount
     this.#added += chunk.added
     return new Promise((resolve) => this.#handed.push({ chunk, encoded: resolve }))
@@ -54,8 +55,8 @@ export class RangeFeed implements EncodedChunk {
 
   /** Where a row of the range comes from. */
   where(row: number): Where {
-    const { firstRow, chunk } = this.#chunks.findLast((one) => one.firstRow <= row)!
-    return chunk.where(row - firstRow)
+    const { firstRow, where } = this.#places.findLast((one) => one.firstRow <= row)!
+    return where(row - firstRow)
   }
 
   async *#take(): AsyncGenerator<Chunk> {

@@ -82,8 +82,16 @@ export class StreamChunk<R extends object = Row> {
 
   /** Where a row of `rows()` comes from. */
   where(row: number): Where {
+    return this.whereabouts()(row)
+  }
+
+  /** What where() does, without holding on to the values. @internal */
+  whereabouts(): (row: number) => Where {
     const { selection, records } = this.data
-    const inChunk = selection?.[row] ?? row
-    return this.place.whereIs(records?.[inChunk] ?? inChunk)
+    const { place } = this
+    return (row) => {
+      const inChunk = selection?.[row] ?? row
+      return place.whereIs(records?.[inChunk] ?? inChunk)
+    }
   }
 }
