@@ -196,6 +196,10 @@ describe('a stream of chunks', () => {
     }
     await expect(run()).rejects.toEqual(code('CHECKPOINT_INPUT_CHANGED'))
     await expect(run(through(where('id > 1')))).rejects.toEqual(code('CHECKPOINT_OPTIONS_CHANGED'))
+    const typed = await tableWriter(options)
+    await expect(pipeline(csv(path, { types }).chunks(), typed)).rejects.toEqual(
+      code('CHECKPOINT_OPTIONS_CHANGED'),
+    )
     expect(await db.value('select count(*) from refused')).toBe('10')
     const writer = await tableWriter({ ...options, resume: 'restart' })
     await pipeline(csv(path).chunks(), writer)

@@ -125,7 +125,9 @@ function* chunksOf(
   const text = new FieldText(fields)
   const decoders = schema.columns.map(({ type }) => decoderOf(type ?? 'text'))
   const checksum = crc32(fields.bytes)
-  const origin = { name, identity, dialect }
+  const typed = schema.columns.filter(({ type }) => type !== 'text')
+  const types = typed.map((column) => `${column.name} ${column.type ?? ''}`)
+  const origin = { name, identity, dialect: { ...dialect, ...(types.length > 0 && { types }) } }
   let before = 0
   // A range of nothing but skipped lines is a chunk too: it is committed like others.
   const batches = fields.rowCount === 0 ? [fields] : batchesOf(fields)
