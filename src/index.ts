@@ -13,8 +13,12 @@ export type { JobStatus } from './checkpoint/status.ts'
 export type { CsvDialect, LineEnd } from './source/csv/dialect.ts'
 export { cast } from './stage/cast.ts'
 export type { Cast } from './stage/cast.ts'
+export { dedupe } from './stage/dedupe.ts'
+export type { DedupeOptions } from './stage/dedupe.ts'
 export { derive } from './stage/derive.ts'
 export type { Derivation } from './stage/derive.ts'
+export type { Firsts, KeyBatch } from './stage/keys/key-batch.ts'
+export type { KeyLimits } from './stage/keys/key-sets.ts'
 export { enrich } from './stage/enrich.ts'
 export type {
   CsvLookup,
@@ -44,6 +48,7 @@ export type {
   Stage,
   StageContext,
   StageReport,
+  TargetQueries,
   TextRow,
 } from './stage/stage.ts'
 export type { StageStats } from './stage/stage-list.ts'

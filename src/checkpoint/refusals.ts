@@ -1,4 +1,5 @@
 import { CheckpointError } from '../core/errors.ts'
+import type { Claim } from './claims.ts'
 import type { JobOptions, JobTarget } from './job-state.ts'
 
 const RESTART = '--restart begins anew'
@@ -77,6 +78,12 @@ export function targetChanged(reason: string): CheckpointError {
   return new CheckpointError('CHECKPOINT_TARGET_CHANGED', reason, {
     hint: `going on would leave a table with a part of the rows; ${RESTART}`,
   })
+}
+
+/** The refusal of an input whose committed bytes have changed. */
+export function claimChanged(path: string, { start, end, firstLine }: Claim): CheckpointError {
+  const place = `bytes ${String(start)} to ${String(end)} (from line ${String(firstLine)})`
+  return inputChanged(path, `${place} are loaded, and are others now`)
 }
 
 /** The refusal of a changed input. */

@@ -4,7 +4,7 @@ import { type ByteSource, EDGE_BYTES, type InputIdentity } from '../source/bytes
 import { sha256 } from '../source/bytes/file.ts'
 import type { Claim } from './claims.ts'
 import type { StoredIdentity } from './job-state.ts'
-import { inputChanged } from './refusals.ts'
+import { claimChanged, inputChanged } from './refusals.ts'
 
 const BUFFER_BYTES = 1 << 20
 
@@ -67,8 +67,7 @@ export async function verifyClaims(source: ByteSource, claims: readonly Claim[])
   for (const claim of claims) {
     const found = await checksum(source, claim.start, claim.end)
     if (found === claim.checksum) continue
-    const place = `bytes ${String(claim.start)} to ${String(claim.end)} (from line ${String(claim.firstLine)})`
-    throw inputChanged(source.name, `${place} are loaded, and are others now`)
+    throw claimChanged(source.name, claim)
   }
 }
 

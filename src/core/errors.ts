@@ -56,7 +56,8 @@ export type CheckpointCode =
   | 'CHECKPOINT_FENCED'
   | 'CHECKPOINT_SCHEMA'
 
-export type StageCode = 'STAGE_THREW' | 'STAGE_CAST' | 'STAGE_INVALID' | 'STAGE_VALUE'
+export type StageCode =
+  'STAGE_THREW' | 'STAGE_CAST' | 'STAGE_INVALID' | 'STAGE_VALUE' | 'STAGE_LIMIT'
 
 export type ErrorCode =
   ConfigCode | SourceCode | StageCode | TargetCode | CheckpointCode | 'RUN_ABORTED'

@@ -2,6 +2,7 @@ import type { BadRecord } from '../chunk/fields.ts'
 import {
   type MillraceError,
   SourceError,
+  type StageCode,
   StageError,
   TargetError,
   type Where,
@@ -63,11 +64,14 @@ export function stageFailureError(
   where: Where,
 ): StageError {
   const of = columns.length === 0 ? '' : ` (columns it reads: ${columns.join(', ')})`
-  return new StageError(code, `${placeText(where)}: stage ${stage}${of}: ${reason}`, {
-    where,
-    cause,
-    hint: 'change the stage so that it takes such rows, or filter them out before it; with another stage, begin anew with --restart',
-  })
+  const message = `${placeText(where)}: stage ${stage}${of}: ${reason}`
+  return new StageError(code, message, { where, cause, hint: stageHint(code) })
+}
+
+function stageHint(code: StageCode): string {
+  return code === 'STAGE_LIMIT'
+    ? 'allow the stage more with maxMemory, and run the same command again: it goes on from there'
+    : 'change the stage so that it takes such rows, or filter them out before it; with another stage, begin anew with --restart'
 }
 
 /** The error for a value that a stage gave for a row of the index, and its column cannot hold. */

@@ -57,13 +57,18 @@ class ThreadLane implements LaneHandle {
     })
     this.ended = new Promise((resolve, reject) => {
       let failure: Error | null = null
+      let ended = false
       this.#worker.on('message', (message: FromThread) => {
         if (message.type === 'ready') this.#isReady()
         else if (message.type === 'failed') failure ??= unpackError(message.error)
-        else if (message.type !== 'ended') onMessage(this, message)
+        else if (message.type === 'ended') ended = true
+        else onMessage(this, message)
       })
       this.#worker.on('error', (error) => (failure ??= error))
       this.#worker.on('exit', () => {
+        // As when a stage ends its thread, and the ranges of the lane with it.
+        if (!ended && this.inFlight > 0)
+          failure ??= new Error("a lane's thread has ended by itself")
         if (failure === null) resolve()
         else reject(failure)
       })

@@ -4,6 +4,7 @@ import type { InferredColumn } from '../copy/infer-types.ts'
 import type { CopyColumn } from '../copy/rows.ts'
 import type { ErrorCode, Where } from '../core/errors.ts'
 import type { CsvDialect } from '../source/csv/dialect.ts'
+import type { Firsts, KeyBatch } from '../stage/keys/key-batch.ts'
 import type { StageStats } from '../stage/stage-list.ts'
 import type { ConnectionTarget } from '../target/connect.ts'
 import type { CopyTarget } from '../target/copy-parts.ts'
@@ -47,6 +48,18 @@ export interface ThreadData {
   readonly hasModules: boolean
 }
 
+/** Which keys of some rows are the first of their kind, asked while their range goes through the stages. */
+export interface KeyQuestion {
+  readonly id: number
+  /** The range, by its first byte. */
+  readonly start: number
+  /** Another number for each time that a range is taken through the stages. */
+  readonly pass: number
+  readonly stage: number
+  readonly set: number
+  readonly keys: KeyBatch
+}
+
 /** To the thread of a lane; `open` comes first, `abort` whenever the thread is to end. */
 export type ThreadMessage =
   | {
@@ -59,7 +72,7 @@ export type ThreadMessage =
 
 /**
  * To a lane that knows its input: `connect` before `load`. After `load` the ranges are loaded, before it their types are
- * inferred. `replan` answers `misfit`.
+ * inferred. `recall` is a range that is loaded already, for its keys alone. `replan` answers `misfit`, `answer` a question.
  */
 export type ToLane =
   | { readonly type: 'connect'; readonly connection: ConnectionTarget }
@@ -67,6 +80,8 @@ export type ToLane =
   | { readonly type: 'load'; readonly plan: LoadPlan }
   | { readonly type: 'replan'; readonly plan: LoadPlan | null }
   | { readonly type: 'range'; readonly cut: RangeBytes }
+  | { readonly type: 'recall'; readonly cut: RangeBytes }
+  | { readonly type: 'answer'; readonly id: number; readonly answer: Firsts | null }
   | { readonly type: 'end' }
 
 /** From a lane. */
@@ -95,6 +110,9 @@ export type FromLane =
       /** The types of the chunk's values. */
       readonly columns: readonly InferredColumn[]
     }
+  | { readonly type: 'ask'; readonly question: KeyQuestion }
+  | { readonly type: 'staged'; readonly start: number }
+  | { readonly type: 'recalled'; readonly range: Range; readonly buffer: ArrayBuffer }
   | { readonly type: 'reconnecting'; readonly message: string }
 
 /** From the thread of a lane; `ready` comes first, when all of its modules are loaded. */

@@ -7,7 +7,8 @@ import { selectEngine } from '../source/csv/select-engine.ts'
 import type { AnyStage } from '../stage/stage.ts'
 import { indexRange } from './index-range.ts'
 import { COMMIT_LATER, LaneConnection } from './lane-connection.ts'
-import { runLane } from './lane.ts'
+import { runLane, type Task } from './lane.ts'
+import { LaneQuestions } from './lane-questions.ts'
 import type { FromLane, LaneInput, LoadPlan, RangeBytes, ToLane } from './lane-protocol.ts'
 import { StageConnection } from './stage-connection.ts'
 
@@ -28,7 +29,8 @@ export interface LaneOwner {
  */
 export class LaneWork {
   readonly #owner: LaneOwner
-  readonly #ranges = new Queue<RangeBytes>()
+  readonly #tasks = new Queue<Task>()
+  readonly #questions: LaneQuestions
   #opened: {
     readonly input: LaneInput
     readonly engine: CsvEngine
@@ -44,6 +46,7 @@ export class LaneWork {
 
   constructor(owner: LaneOwner) {
     this.#owner = owner
+    this.#questions = new LaneQuestions((message, transfer) => owner.report(message, transfer))
   }
 
   /** Tells it of the input, and of how to come by the stages. */
@@ -64,7 +67,8 @@ export class LaneWork {
    */
   async abort(error: Error): Promise<void> {
     if (this.#finished) return
-    this.#ranges.fail(error)
+    this.#tasks.fail(error)
+    this.#questions.fail(error)
     this.#connection?.giveUp()
     this.#stageConnection?.giveUp()
     const timer = new AbortController()
@@ -95,11 +99,15 @@ export class LaneWork {
       case 'replan':
         this.#onPlan?.(message.plan)
         break
+      case 'answer':
+        this.#questions.answer(message.id, message.answer)
+        break
       case 'range':
-        this.#ranges.push(message.cut)
+      case 'recall':
+        this.#tasks.push({ ...message.cut, type: message.type })
         break
       case 'end':
-        this.#ranges.end()
+        this.#tasks.end()
         if (!this.#loading) await this.#finish(null)
         break
     }
@@ -118,7 +126,8 @@ export class LaneWork {
     const lane = {
       ...required(this.#opened),
       context: required(this.#stageConnection),
-      ranges: this.#ranges,
+      tasks: this.#tasks,
+      questions: this.#questions,
       report: this.#owner.report,
       replan: (epoch: number, columns: readonly InferredColumn[]) => this.#replan(epoch, columns),
     }

@@ -9,7 +9,7 @@ import { BadColumnValue } from '../copy/text-rows.ts'
 import { CheckpointError, StageError, toError, type Where } from '../core/errors.ts'
 import { Queue } from '../core/queue.ts'
 import type { CsvEngine } from '../source/csv/engine.ts'
-import type { AnyStage, StageContext } from '../stage/stage.ts'
+import type { AnyStage, StageContext, TargetQueries } from '../stage/stage.ts'
 import { StageList } from '../stage/stage-list.ts'
 import { ChunkLoader, type EncodedChunk, type Outcome } from '../target/chunk-transaction.ts'
 import { RefusedRow } from '../target/copy-parts.ts'
@@ -18,6 +18,7 @@ import { columnsOf } from './field-types.ts'
 import { badValueError, placeOfRow, refusedRowError } from './bad-row.ts'
 import type { LaneConnection } from './lane-connection.ts'
 import type { FromLane, LaneInput, LoadPlan, RangeBytes } from './lane-protocol.ts'
+import type { LaneQuestions } from './lane-questions.ts'
 import { indexRange } from './index-range.ts'
 import { RangeReader, type RangeReading } from './range-reader.ts'
 import { withStages } from './with-stages.ts'
@@ -25,15 +26,22 @@ import { withStages } from './with-stages.ts'
 /** Blocks of a lane: 6 MiB that are encoded or under way, enough to keep the server busy over a COMMIT. */
 const BLOCKS = 24
 
+/** A range to load, or to recall: to take through the stages for its keys alone, for it is loaded already. */
+export interface Task extends RangeBytes {
+  readonly type: 'range' | 'recall'
+}
+
 /** What a lane works with. */
 export interface Lane {
   readonly engine: CsvEngine
   readonly input: LaneInput
   readonly stages: readonly AnyStage[]
-  /** What the stages may ask. */
-  readonly context: StageContext
+  /** What the stages may ask of the server. */
+  readonly context: TargetQueries
+  /** What the stages ask of the run. */
+  readonly questions: LaneQuestions
   /** Where its ranges come from. */
-  readonly ranges: Queue<RangeBytes>
+  readonly tasks: Queue<Task>
   /** Tells the main thread; the buffers named move there. */
   readonly report: (message: FromLane, transfer: ArrayBuffer[]) => void
   /** Asks the main thread for a plan that the values of a chunk fit; null when there is none. */
@@ -44,8 +52,8 @@ export interface Lane {
 type SessionEnd =
   { readonly type: 'done' | 'lost' } | { readonly type: 'replan'; readonly plan: LoadPlan }
 
-/** A range that is not committed yet. */
-interface PendingRange extends RangeBytes {
+/** A range that is not committed, or not recalled yet. */
+interface PendingRange extends Task {
   /** What is read of it, as soon as somebody does. */
   reading: RangeReading | null
 }
@@ -91,7 +99,11 @@ export async function runLane(
     const current: LoadPlan = plan
     const stages = new StageList(lane.stages, columnsOf(current.fields))
     const work = (): Promise<LoadPlan | null> => runPlan(connection, lane, current, stages, pending)
-    plan = await withStages(stages, lane.context, work)
+    const context: StageContext = {
+      query: (text, values) => lane.context.query(text, values),
+      types: current.widening ? 'widening' : 'final',
+    }
+    plan = await withStages(stages, context, work)
   }
 }
 
@@ -179,7 +191,13 @@ function replan(lane: Lane, plan: LoadPlan, source: RangeBytes): Promise<LoadPla
   return lane.replan(plan.scope.epoch, inferTypes(chunk))
 }
 
-/** Indexes and encodes ranges ahead of the sender, as far as the pool's blocks reach. Errors go to the sender. */
+/**
+ * Indexes and encodes ranges ahead of the sender, as far as the pool's blocks reach. Errors go to the sender.
+ *
+ * Why: with stages that ask, the sender hears of a chunk with its first part only, when no earlier range is to be staged
+ *      any more. Before that it would keep the transaction of the chunk before open while this one waits for another
+ *      lane; and that one may wait for a lock that the transaction holds.
+ */
 async function encodeAhead(
   lane: Lane,
   plan: LoadPlan,
@@ -191,18 +209,33 @@ async function encodeAhead(
 ): Promise<void> {
   const cursor = new RowCursor()
   const rowPlan = new RowPlan(plan.columns)
-  const reader = new RangeReader(lane.engine, lane.input, stages, plan.fields, rowPlan)
+  const { engine, input, questions } = lane
+  const reader = new RangeReader({ engine, input, stages, fields: plan.fields, plan: rowPlan })
   const again = [...pending]
   let parts: Queue<CopyPart> | null = null
   try {
     for (;;) {
       const source = again.shift() ?? (await nextRange(lane, pending, stop))
       if (source === undefined) break
-      const reading = reader.read(source)
+      const asked = stages.asks ? questions.begin(source.range.start, stop) : null
+      const reading = reader.read(source, asked)
       source.reading = reading
+      if (source.type === 'recall') {
+        await recall(lane, source, reading, pending)
+        continue
+      }
       parts = new Queue<CopyPart>()
-      prepared.push(new Prepared(source, reading, parts))
-      for await (const part of encodeChunk(reading, rowPlan, cursor, pool)) parts.push(part)
+      let waiting: Prepared | null = new Prepared(source, reading, parts)
+      const announce = (): void => {
+        if (waiting !== null) prepared.push(waiting)
+        waiting = null
+      }
+      if (asked === null) announce()
+      for await (const part of encodeChunk(reading, rowPlan, cursor, pool)) {
+        parts.push(part)
+        announce()
+      }
+      announce()
       parts.end()
       parts = null
     }
@@ -213,12 +246,25 @@ async function encodeAhead(
   }
 }
 
+/** Takes a range through the stages, and lets its rows go. */
+async function recall(
+  lane: Lane,
+  source: PendingRange,
+  reading: RangeReading,
+  pending: PendingRange[],
+): Promise<void> {
+  const { range, buffer } = source
+  for await (const chunk of reading.chunks(0, 0)) void chunk
+  pending.splice(pending.indexOf(source), 1)
+  lane.report({ type: 'recalled', range, buffer }, [buffer])
+}
+
 async function nextRange(
   lane: Lane,
   pending: PendingRange[],
   stop: AbortSignal,
 ): Promise<PendingRange | undefined> {
-  const taken = await lane.ranges.take(stop)
+  const taken = await lane.tasks.take(stop)
   if (taken === undefined) return undefined
   const source = { ...taken, reading: null }
   pending.push(source)
@@ -232,7 +278,7 @@ async function settle(
   plan: LoadPlan,
   pending: PendingRange[],
 ): Promise<void> {
-  for (const source of [...pending]) {
+  for (const source of pending.filter(({ type }) => type === 'range')) {
     const rows = await claimedRows(client, plan.scope, source.range)
     if (rows === null) continue
     pending.splice(pending.indexOf(source), 1)

@@ -5,12 +5,15 @@ import { type InferredColumn, widenColumn } from '../copy/infer-types.ts'
 import { toError } from '../core/errors.ts'
 import type { Logger } from '../core/log.ts'
 import type { Cut } from '../source/csv/cut.ts'
+import { KeySets } from '../stage/keys/key-sets.ts'
 import type { StageStats } from '../stage/stage-list.ts'
 import { aborted } from './abort.ts'
 import type { ConnectionTarget, Server } from '../target/connect.ts'
 import type { BufferPool } from './buffer-pool.ts'
+import { FileOrder } from './file-order.ts'
 import { type LaneHandle, startLane } from './lane-handle.ts'
 import type { FromLane, LaneInput, LoadPlan } from './lane-protocol.ts'
+import type { CutTask } from './remaining-cuts.ts'
 import type { RunStages, StageSource } from './stage-source.ts'
 
 /** Ranges a lane holds: one that is sent, one that is encoded meanwhile. */
@@ -50,6 +53,8 @@ export class Lanes {
   #onMisfit: OnMisfit = () => Promise.resolve(null)
   #inferred: readonly InferredColumn[] = []
   #failure: Error | null = null
+  /** Only where stages ask. */
+  #order: FileOrder | null = null
 
   constructor(
     count: number,
@@ -64,6 +69,7 @@ export class Lanes {
       const lane = startLane(stages, server, (from, message) => this.#receive(from, message))
       lane.ended.catch((error: unknown) => {
         this.#failure ??= toError(error)
+        this.#order?.stop()
         this.#buffers.close()
         this.#onRoom?.()
       })
@@ -72,6 +78,8 @@ export class Lanes {
   }
 
   open(input: LaneInput, stages: RunStages): void {
+    const sets = stages.stages.map(({ keySets }) => keySets ?? [])
+    if (sets.flat().length > 0) this.#order = new FileOrder(new KeySets(sets))
     for (const lane of this.#lanes) lane.open(input, stages)
   }
 
@@ -87,7 +95,7 @@ export class Lanes {
     signal: AbortSignal,
   ): Promise<readonly InferredColumn[]> {
     this.#inferred = Array.from({ length: fieldCount }, () => ({ type: 'none', nulls: 0 }))
-    await this.#handOut('infer', cuts, signal)
+    await this.#handOut(toInfer(cuts), signal)
     while (this.#failure === null && this.#lanes.some((lane) => lane.inFlight > 0)) {
       await this.#room()
     }
@@ -97,13 +105,13 @@ export class Lanes {
   }
 
   /**
-   * Loads the given ranges.
+   * Loads or recalls the given ranges, which come in the order of the input.
    *
    * Errors: the first failure of a lane; the other lanes finish what they have. RUN_ABORTED when asked to stop.
    */
   async load(
     plan: LoadPlan,
-    cuts: AsyncIterable<Cut>,
+    cuts: AsyncIterable<CutTask>,
     onLoaded: (loaded: LoadedRange) => void,
     onMisfit: OnMisfit,
     signal: AbortSignal,
@@ -112,14 +120,18 @@ export class Lanes {
     this.#onMisfit = onMisfit
     for (const lane of this.#lanes) lane.post({ type: 'load', plan })
     let readError: Error | null = null
+    // What is not at its turn yet would keep a run that is to stop.
+    const stop = (): void => this.#order?.stop()
+    signal.addEventListener('abort', stop)
     try {
-      await this.#handOut('range', cuts, signal)
+      await this.#handOut(cuts, signal)
     } catch (error) {
       readError = toError(error)
     }
     for (const lane of this.#lanes) lane.post({ type: 'end' })
     const hurried = signal.aborted || this.#failure !== null || readError !== null
     await this.#waitForEnd(hurried, signal)
+    signal.removeEventListener('abort', stop)
     if (readError !== null) throw readError
     this.#throwFailure()
     if (signal.aborted) throw aborted()
@@ -131,8 +143,7 @@ export class Lanes {
   }
 
   async #handOut(
-    type: 'infer' | 'range',
-    cuts: AsyncIterable<Cut>,
+    tasks: AsyncIterable<CutTask | { readonly type: 'infer'; readonly cut: Cut }>,
     signal: AbortSignal,
   ): Promise<void> {
     const wake = (): void => {
@@ -141,14 +152,15 @@ export class Lanes {
     }
     signal.addEventListener('abort', wake)
     try {
-      for await (const cut of cuts) {
+      for await (const task of tasks) {
         let lane = this.#laneWithRoom()
         while (lane === null && this.#failure === null && !signal.aborted) {
           await this.#room()
           lane = this.#laneWithRoom()
         }
         if (lane === null || this.#failure !== null || signal.aborted) return
-        lane.post({ type, cut })
+        if (task.type !== 'infer') this.#order?.begin(task.cut.range.start)
+        lane.post(task)
       }
     } catch (error) {
       // A reader that waited for a buffer is told that none will come; why is known already.
@@ -176,13 +188,27 @@ export class Lanes {
         break
       case 'loaded':
         this.#onLoaded(message)
+        this.#order?.forget(message.range.start)
         this.#answered(lane, message.buffer)
+        break
+      case 'recalled':
+        this.#order?.forget(message.range.start)
+        this.#answered(lane, message.buffer)
+        break
+      case 'ask': {
+        const { id } = message.question
+        this.#order?.ask(message.question, (answer) => lane.post({ type: 'answer', id, answer }))
+        break
+      }
+      case 'staged':
+        this.#order?.end(message.start)
         break
       case 'misfit':
         this.#onMisfit(message.epoch, message.columns).then(
           (plan) => lane.post({ type: 'replan', plan }),
           (error: unknown) => {
             this.#failure ??= toError(error)
+            this.#order?.stop()
             lane.post({ type: 'replan', plan: null })
           },
         )
@@ -216,4 +242,8 @@ export class Lanes {
   #throwFailure(): void {
     if (this.#failure !== null) throw this.#failure
   }
+}
+
+async function* toInfer(cuts: AsyncIterable<Cut>): AsyncGenerator<{ type: 'infer'; cut: Cut }> {
+  for await (const cut of cuts) yield { type: 'infer', cut }
 }

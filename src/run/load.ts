@@ -229,7 +229,13 @@ async function runJob(
       ;({ plan, table: current } = widened)
       return plan
     })
-  const cuts = remainingCuts(source, engine, claims, data, request.limits, buffers)
+  const recall = request.stages.stages.some(({ keySets }) => (keySets ?? []).length > 0)
+  if (recall && claims.length > 0) {
+    const bytes = claims.reduce((sum, claim) => sum + claim.end - claim.start, 0)
+    settings.log.info({ bytes }, 'stages ask for keys: what is loaded already is read again')
+  }
+  const { limits } = request
+  const cuts = remainingCuts({ source, engine, claims, data, limits, buffers, recall })
   let end = claims.at(-1)?.end ?? data.byte
   const onLoaded = (loaded: LoadedRange): void => {
     end = Math.max(end, loaded.range.end)

@@ -10,6 +10,7 @@ import type { CsvEngine } from '../source/csv/engine.ts'
 import type { StageList, StageStats } from '../stage/stage-list.ts'
 import { placeOfRow, stageFailureError } from './bad-row.ts'
 import { indexFrom, indexRange } from './index-range.ts'
+import type { RangeQuestions } from './lane-questions.ts'
 import { StagedRange } from './staged-range.ts'
 import type { FieldInfo, LaneInput, RangeBytes } from './lane-protocol.ts'
 
@@ -26,6 +27,15 @@ export interface RangeReading extends RangeRows {
   indexRow(row: number): number
 }
 
+/** What ranges are read with. */
+export interface Reading {
+  readonly engine: CsvEngine
+  readonly input: LaneInput
+  readonly stages: StageList
+  readonly fields: readonly FieldInfo[]
+  readonly plan: RowPlan
+}
+
 /** Reads ranges for the encoder: through the stages, and without an index where there is nothing for them to do. */
 export class RangeReader {
   readonly #engine: CsvEngine
@@ -35,13 +45,7 @@ export class RangeReader {
   readonly #encoder: CsvRowEncoder | null
   readonly #resident: ResidentRows | null
 
-  constructor(
-    engine: CsvEngine,
-    input: LaneInput,
-    stages: StageList,
-    fields: readonly FieldInfo[],
-    plan: RowPlan,
-  ) {
+  constructor({ engine, input, stages, fields, plan }: Reading) {
     this.#engine = engine
     this.#input = input
     this.#stages = stages
@@ -55,15 +59,15 @@ export class RangeReader {
   }
 
   /**
-   * Finds the fastest way to read the rows of a range.
+   * Finds the fastest way to read the rows of a range; `asked` takes what the stages ask meanwhile.
    *
    * Errors: SOURCE_BAD_ROW for a record that cannot become a row, and STAGE_* for a row that a stage cannot take; here,
    *         or while the rows are encoded.
    */
-  read(source: RangeBytes): RangeReading {
+  read(source: RangeBytes, asked: RangeQuestions | null): RangeReading {
     const bytes = Buffer.from(source.buffer, 0, source.length)
     const checksum = crc32(bytes)
-    if (!this.#stages.passesRows) return this.#staged(source, bytes, checksum)
+    if (!this.#stages.passesRows) return this.#staged(source, bytes, checksum, asked)
     const encoder = this.#encoder
     const plain = { checksum, resident: null, added: 0, stats: [], indexRow: (row: number) => row }
     if (encoder === null || !this.#isClean(bytes)) {
@@ -84,7 +88,12 @@ export class RangeReader {
     return bytes.at(-1) === 10 && findBadText(this.#engine, bytes) === null
   }
 
-  #staged(source: RangeBytes, bytes: Buffer, checksum: number): RangeReading {
+  #staged(
+    source: RangeBytes,
+    bytes: Buffer,
+    checksum: number,
+    asked: RangeQuestions | null,
+  ): RangeReading {
     const place = { engine: this.#engine, input: this.#input }
     return new StagedRange(
       {
@@ -94,6 +103,7 @@ export class RangeReader {
         resident: this.#isClean(bytes) ? this.#resident : null,
         index: (byte, row) => indexFrom(this.#engine, this.#input, source, byte, row),
         errorOf: (failure) => stageFailureError(failure, placeOfRow(failure.record, place, source)),
+        asked,
       },
       this.#decoders,
       this.#stages,

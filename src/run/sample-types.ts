@@ -5,7 +5,8 @@ import type { Fields } from '../chunk/fields.ts'
 import type { ColumnInfo } from '../chunk/row-reader.ts'
 import type { Result } from '../chunk/value.ts'
 import type { StageContext } from '../stage/stage.ts'
-import type { StageList } from '../stage/stage-list.ts'
+import { KeySets } from '../stage/keys/key-sets.ts'
+import type { AskKeys, StageList } from '../stage/stage-list.ts'
 import type { FieldInfo } from './lane-protocol.ts'
 import { batchesOf } from './staged-range.ts'
 import { withStages } from './with-stages.ts'
@@ -33,17 +34,24 @@ export function sampleTypes(
     const unknown = columns.filter(({ type }) => type === null)
     if (unknown.length === 0) return [...columns]
     const types = new Map<number, string>()
+    const ask = throwAway(list)
     const decoders = fields.map(({ type }) => decoderOf(type))
     for await (const index of sample) {
       const text = new FieldText(index)
       for (const batch of batchesOf(index)) {
         signal.throwIfAborted()
-        const { chunk } = await list.apply(chunkOf(batch, decoders, text))
+        const { chunk } = await list.apply(chunkOf(batch, decoders, text), ask)
         noteTypes(chunk, unknown, types)
       }
     }
     return withTypes(columns, types)
   })
+}
+
+/** Answers for the sample alone. */
+function throwAway(list: StageList): AskKeys {
+  const sets = new KeySets(list.keySets)
+  return (stage, set, keys) => Promise.resolve(sets.firsts({ stage, set }, keys, 1, []))
 }
 
 /** The columns with types for those that have none, which hold the values of a chunk. */

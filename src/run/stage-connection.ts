@@ -1,4 +1,4 @@
-import type { QueryValue, StageContext, TextRow } from '../stage/stage.ts'
+import type { QueryValue, TargetQueries, TextRow } from '../stage/stage.ts'
 import type { ConnectionTarget } from '../target/connect.ts'
 import { queryText } from '../target/query.ts'
 import { isConnectionLost } from '../target/server-error.ts'
@@ -13,7 +13,7 @@ const ONLY_READ = 'set default_transaction_read_only = on'
  * Shape: queries are sent one after the other.
  * Life:  `close` on every path.
  */
-export class StageConnection implements StageContext {
+export class StageConnection implements TargetQueries {
   readonly #target: ConnectionTarget
   #connection: LaneConnection | null = null
   #givenUp = false

@@ -35,11 +35,15 @@ async function withContext<T>(
   { connection, settings }: JobRequest,
   work: (context: StageContext) => Promise<T>,
 ): Promise<T> {
-  const context = new StageConnection(connection)
+  const queries = new StageConnection(connection)
+  const context: StageContext = {
+    query: (text, values) => queries.query(text, values),
+    types: 'final',
+  }
   try {
     return await orAborted(work(context), settings.signal)
   } finally {
-    await context.close()
+    await queries.close()
   }
 }
 

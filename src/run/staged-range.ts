@@ -9,6 +9,7 @@ import {
   type StageList,
   type StageStats,
 } from '../stage/stage-list.ts'
+import type { RangeQuestions } from './lane-questions.ts'
 import type { RangeReading } from './range-reader.ts'
 
 /**
@@ -30,6 +31,8 @@ export interface RangeSource {
   index(byte: number, row: number): Fields
   /** The error for a row that a stage could not take. */
   errorOf(failure: StageFailure): Error
+  /** Takes what the stages ask; null where they do not. */
+  readonly asked: RangeQuestions | null
 }
 
 /** Some rows that have come through the stages. */
@@ -92,11 +95,12 @@ export class StagedRange implements RangeReading {
       }
     }
     this.#ended = true
+    this.#source.asked?.end()
   }
 
   async #stage(fields: Fields, text: FieldText, firstIndexRow: number): Promise<Chunk> {
     const given = chunkOf(fields, this.#decoders, text)
-    const { chunk, stats, failures } = await this.#stages.apply(given)
+    const { chunk, stats, failures } = await this.#stages.apply(given, this.#source.asked?.ask)
     const failure = failures.toSorted((a, b) => a.record - b.record)[0]
     if (failure !== undefined) {
       throw this.#source.errorOf({ ...failure, record: firstIndexRow + failure.record })

@@ -105,12 +105,19 @@ function dateText(value: Result): string | null {
   return typeof value === 'string' && DATE.test(value) ? value : null
 }
 
-function timestampText(value: Result): string | null {
+/** Text that is the same for the same time, and in the order of times; null for another form than ISO 8601. */
+export function timestampText(value: Result): string | null {
   if (value instanceof Date) return timestampText(value.toISOString().slice(0, -1))
   const parts = typeof value === 'string' ? TIMESTAMP.exec(value) : null
   if (parts === null) return null
   const [, date = '', time = '00:00', seconds = '00', fraction = ''] = parts
   return `${date} ${time}:${seconds}.${fraction.padEnd(6, '0')}`
+}
+
+/** Text that is the same for the same moment, for a time with its zone; null for another form than ISO 8601. */
+export function instantText(value: Result): string | null {
+  const found = instant(value)
+  return found === null ? null : `${String(found)} us`
 }
 
 /** Microseconds since 1970. */

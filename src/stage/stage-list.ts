@@ -2,6 +2,8 @@ import { type Chunk, countRows } from '../chunk/chunk.ts'
 import type { ColumnInfo } from '../chunk/row-reader.ts'
 import { ConfigError, MillraceError, StageError, toError } from '../core/errors.ts'
 import { thrownBy } from './fail-row.ts'
+import type { Firsts, KeyBatch } from './keys/key-batch.ts'
+import type { KeyLimits } from './keys/key-sets.ts'
 import {
   type AnyStage,
   type BoundStage,
@@ -29,6 +31,9 @@ export interface StageFailure extends RowFailure {
   readonly record: number
 }
 
+/** Asks a set of keys of the stage at a place in the list. */
+export type AskKeys = (stage: number, set: number, keys: KeyBatch) => Promise<Firsts>
+
 /** What came of a chunk. */
 export interface Staged {
   readonly chunk: Chunk
@@ -46,6 +51,8 @@ export class StageList {
   readonly columns: readonly ColumnInfo[]
   /** How many columns a chunk has behind the last stage, those that are in no more included. */
   readonly slots: number
+  /** By stage, the sets of keys that the run is to remember for it. */
+  readonly keySets: readonly (readonly KeyLimits[])[]
   readonly #steps: readonly { readonly name: string; readonly bound: BoundStage }[]
 
   constructor(stages: readonly AnyStage[], input: readonly ColumnInfo[], slots = input.length) {
@@ -58,6 +65,12 @@ export class StageList {
     })
     this.columns = columns
     this.slots = slots
+    this.keySets = stages.map(({ keySets }) => keySets ?? [])
+  }
+
+  /** Whether a stage asks which keys are the first of their kind. */
+  get asks(): boolean {
+    return this.keySets.some((sets) => sets.length > 0)
   }
 
   /** Whether rows pass as they are: no stage does more than choose and name columns. */
@@ -86,14 +99,14 @@ export class StageList {
     if (errors[0] !== undefined) throw errors[0]
   }
 
-  /** Takes a chunk through. */
-  async apply(chunk: Chunk): Promise<Staged> {
+  /** Takes a chunk through; a list that asks is told whom. */
+  async apply(chunk: Chunk, ask?: AskKeys): Promise<Staged> {
     const stats: StageStats[] = []
     const failures: StageFailure[] = []
     let current = chunk
-    for (const { name, bound } of this.#steps) {
+    for (const [i, { name, bound }] of this.#steps.entries()) {
       if (bound.apply === undefined) continue
-      const report = new StageReport()
+      const report = new StageReport(ask && ((set, keys) => ask(i, set, keys)))
       const began = performance.now()
       const before = current
       try {

@@ -2,6 +2,8 @@ import type { Chunk } from '../chunk/chunk.ts'
 import type { ColumnInfo } from '../chunk/row-reader.ts'
 import type { Row } from '../chunk/value.ts'
 import type { StageCode } from '../core/errors.ts'
+import type { Firsts, KeyBatch } from './keys/key-batch.ts'
+import type { KeyLimits } from './keys/key-sets.ts'
 
 /**
  * A step that rows take on their way: from chunk to chunk.
@@ -17,6 +19,8 @@ export interface Stage<In extends object = Row, Out extends object = In> {
   readonly wire: WireStage | null
   /** A hash of what it reads beside the rows and decides its result too, such as a file: asked when a run begins. */
   fingerprint?(): Promise<string>
+  /** The sets of keys that the run is to remember for it, over all lanes; `StageReport.firsts` asks them. */
+  readonly keySets?: readonly KeyLimits[]
   bind(columns: readonly ColumnInfo[], newSlot: () => number): BoundStage
   /** For the compiler alone: the rows it takes and gives. */
   readonly rows?: (row: In) => Out
@@ -45,8 +49,8 @@ export interface BoundStage {
   close?(): Promise<void>
 }
 
-/** What a stage may ask of the run it works for. */
-export interface StageContext {
+/** What a stage may ask of the target database. */
+export interface TargetQueries {
   /**
    * Asks the target database, and only reads: over a connection that is not the one rows are sent over, opened when it is
    * first asked for. A query whose connection is lost is asked again over a new one.
@@ -55,6 +59,12 @@ export interface StageContext {
    * Errors: TARGET_UNREACHABLE, TARGET_REFUSED with the server's message.
    */
   query(text: string, values?: readonly QueryValue[]): Promise<readonly TextRow[]>
+}
+
+/** What a stage may ask of the run it works for. */
+export interface StageContext extends TargetQueries {
+  /** Whether the types of the input's fields are for good; where a stream's table is made, later values widen them. */
+  readonly types: 'final' | 'widening'
 }
 
 /** A parameter of a query, as text; an array of texts for an array. */
@@ -75,12 +85,30 @@ export interface RowFailure {
   readonly cause?: unknown
 }
 
-/** What a stage has to say about a chunk, beside its result. */
+/** Asks one of a stage's sets of keys, by its place in `keySets`. */
+export type AskFirsts = (set: number, keys: KeyBatch) => Promise<Firsts>
+
+/** What a stage has to say about a chunk, beside its result, and what it asks about its rows. */
 export class StageReport {
   readonly failures: RowFailure[] = []
   readonly #failed = new Set<number>()
+  readonly #ask: AskFirsts
   /** Rows it has left out; told by a stage that makes more than one row of one, worked out for the others. */
   filtered: number | null = null
+
+  constructor(ask: AskFirsts = nobodyAnswers) {
+    this.#ask = ask
+  }
+
+  /**
+   * Says which keys are the first of their kind in one of the stage's sets: in the order of the input, over all lanes, and
+   * over all runs of the job. It is waited for until all ranges before this one have been through the stages.
+   *
+   * Shape: each chunk asks in the order of its rows; the buffers of `keys` are given away.
+   */
+  firsts(set: number, keys: KeyBatch): Promise<Firsts> {
+    return this.#ask(set, keys)
+  }
 
   /** Gives a row up, for the first reason told. The stage leaves it out of its result. */
   fail(failure: RowFailure): void {
@@ -88,6 +116,10 @@ export class StageReport {
     this.#failed.add(failure.row)
     this.failures.push(failure)
   }
+}
+
+function nobodyAnswers(): Promise<never> {
+  return Promise.reject(new Error('a stage without sets of keys asks for some'))
 }
 
 /** A function as part of a stage's identity. */

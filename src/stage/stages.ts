@@ -1,6 +1,7 @@
 /** What modules of stages import: every stage, and what one needs to write one. */
 export { ValueColumn } from '../chunk/column.ts'
 export { cast } from './cast.ts'
+export { dedupe } from './dedupe.ts'
 export { derive } from './derive.ts'
 export { enrich } from './enrich.ts'
 export { filter } from './filter.ts'

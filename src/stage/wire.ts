@@ -1,4 +1,5 @@
 import { type Cast, cast } from './cast.ts'
+import { dedupe, type DedupeOptions } from './dedupe.ts'
 import { enrich } from './enrich.ts'
 import { hash } from './hash.ts'
 import type { CsvLookup, TableLookup } from './lookup/enrichment.ts'
@@ -27,5 +28,7 @@ const MAKERS: Readonly<Record<string, (options: never) => AnyStage>> = {
     hash<Row>(name, columns),
   enrich: ({ key, options }: { key: readonly string[]; options: TableLookup | CsvLookup }) =>
     enrich<Row, TableLookup | CsvLookup>(key, options),
+  dedupe: ({ key, options }: { key: readonly string[]; options: DedupeOptions }) =>
+    dedupe<Row>(key, options),
   mask: (masks: Readonly<Record<string, Mask>>) => mask(masks),
 }

@@ -4,7 +4,13 @@ import type { Result } from '../../src/chunk/value.ts'
 import { defaultDialect } from '../../src/source/csv/dialect.ts'
 import { fastEngine } from '../../src/source/csv/fast-engine.ts'
 import type { AnyStage, StageContext } from '../../src/stage/stage.ts'
-import { type StageFailure, StageList, type StageStats } from '../../src/stage/stage-list.ts'
+import { KeySets } from '../../src/stage/keys/key-sets.ts'
+import {
+  type AskKeys,
+  type StageFailure,
+  StageList,
+  type StageStats,
+} from '../../src/stage/stage-list.ts'
 
 export interface Passed {
   readonly columns: readonly string[]
@@ -38,7 +44,10 @@ export async function passAll(
   try {
     await list.open(noServer)
     const passed: Passed[] = []
-    for (const csv of chunks) passed.push(await passChunk(csv, infos, list))
+    const sets = new KeySets(list.keySets)
+    const ask: AskKeys = (stage, set, keys) =>
+      Promise.resolve(sets.firsts({ stage, set }, keys, passed.length + 1, []))
+    for (const csv of chunks) passed.push(await passChunk(csv, infos, list, ask))
     return passed
   } finally {
     await list.close()
@@ -47,18 +56,20 @@ export async function passAll(
 
 const noServer: StageContext = {
   query: () => Promise.reject(new Error('there is no server to ask')),
+  types: 'final',
 }
 
 async function passChunk(
   csv: string,
   infos: readonly { readonly type: string }[],
   list: StageList,
+  ask: AskKeys,
 ): Promise<Passed> {
   const engine = fastEngine({ ...defaultDialect, lineEnd: 'lf' })
   const { fields, bad } = engine.index(Buffer.from(csv), infos.length, 16)
   if (bad[0] !== undefined) throw new Error(bad[0].reason)
   const decoders = infos.map(({ type }) => decoderOf(type))
-  const { chunk, stats, failures } = await list.apply(chunkOf(fields, decoders))
+  const { chunk, stats, failures } = await list.apply(chunkOf(fields, decoders), ask)
   const rows: Result[][] = []
   const records: number[] = []
   for (let i = 0; i < countRows(chunk); i++) {

@@ -75,12 +75,18 @@ async function loadHere(file: OracleFile): Promise<void> {
     const plan = new RowPlan(
       Array.from({ length: start.fieldCount }, (_, field) => ({ slot: field, kind: Kind.text })),
     )
-    const reader = new RangeReader(engine, input, new StageList([], []), [], plan)
+    const reader = new RangeReader({
+      engine,
+      input,
+      stages: new StageList([], []),
+      fields: [],
+      plan,
+    })
     const cursor = new RowCursor()
     const list = names(start.fieldCount).join(', ')
     await client.query('begin')
     for await (const piece of cut(opened, engine, start.data, null, limits, buffers)) {
-      const rows = reader.read(piece)
+      const rows = reader.read(piece, null)
       const pool = new BlockPool(1000)
       let copied = 0
       for await (const { format, block, begins, ends } of encodeChunk(rows, plan, cursor, pool)) {

@@ -73,6 +73,7 @@ async function encode(
         return fields
       },
       errorOf: ({ reason }) => new Error(reason),
+      asked: null,
     },
     kinds.map(() => decodeText),
     list,

@@ -32,7 +32,8 @@ export interface Buffers {
 /**
  * Cuts a piece of a source into ranges at record boundaries.
  *
- * Shape:  ranges come in order and without gaps, from `from` to `end` (null: the end of the source); none is empty.
+ * Shape:  ranges come in order and without gaps, from `from` to `end` (null: the end of the source); none is empty. When the
+ *         source ends before `end`, so do they, at a record boundary.
  * Errors: SOURCE_ROW_TOO_LARGE with the place where the record starts, SOURCE_UNTERMINATED_QUOTE with the place where
  *         the quote opened.
  */
@@ -56,7 +57,8 @@ export async function* cut(
     const read = room === 0 ? 0 : await source.read(bytes, length, room, position)
     length += read
     const atEnd = end === null ? read < room : at.byte + length >= end
-    if (length === 0) break
+    // The source has ended before `end`: what is left may be a part of a record.
+    if (length === 0 || (end !== null && read === 0 && room > 0)) break
 
     const scan = scanAt(source, engine, bytes.subarray(0, length), atEnd, at)
     if (scan.end === 0) {

@@ -33,8 +33,8 @@ async function encode(
   const plan = new RowPlan(columns)
   const source = { range, buffer, length: bytes.length }
   const input = { source: 'test', dialect, fieldCount }
-  const reader = new RangeReader(engine, input, new StageList([], []), [], plan)
-  const rows = reader.read(source)
+  const reader = new RangeReader({ engine, input, stages: new StageList([], []), fields: [], plan })
+  const rows = reader.read(source, null)
   const parts: CopyPart[][] = []
   const data: Buffer[][] = []
   for await (const part of encodeChunk(rows, plan, new RowCursor(), pool)) {
