@@ -3,11 +3,12 @@ export {
   CheckpointError,
   ConfigError,
   MillraceError,
+  QualityError,
   SourceError,
   StageError,
   TargetError,
 } from './core/errors.ts'
-export type { ErrorCode, ServerFields, Where } from './core/errors.ts'
+export type { BrokenRule, ErrorCode, ServerFields, Where } from './core/errors.ts'
 export type { Logger } from './core/log.ts'
 export type { JobStatus } from './checkpoint/status.ts'
 export type { CsvDialect, LineEnd } from './source/csv/dialect.ts'
@@ -37,6 +38,10 @@ export { map } from './stage/map.ts'
 export type { MapOptions } from './stage/map.ts'
 export { mask } from './stage/mask.ts'
 export type { Mask } from './stage/mask.ts'
+export { quality } from './stage/quality.ts'
+export type { QualityOptions } from './stage/quality.ts'
+export type { Finding, Measure } from './stage/quality/finding.ts'
+export type { Bound, QualityRules } from './stage/quality/rules.ts'
 export { rename } from './stage/rename.ts'
 export type { MadeColumns } from './stage/row-builder.ts'
 export { select } from './stage/select.ts'

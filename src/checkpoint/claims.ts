@@ -1,4 +1,4 @@
-import type { Client } from 'pg'
+import { type Client, escapeLiteral } from 'pg'
 import type { Range } from '../chunk/range.ts'
 import { quoteIdentifier } from '../core/identifier.ts'
 
@@ -19,6 +19,8 @@ export interface ClaimCounts {
   readonly added: number
   /** CRC-32 of the range's bytes. */
   readonly checksum: number
+  /** What stages have found out about the rows, as JSON; null where they find out nothing, or not yet. */
+  readonly facts: string | null
 }
 
 /** A range that is committed for a job. */
@@ -60,16 +62,21 @@ export function claimSql(scope: ClaimScope, range: Range, counts: ClaimCounts): 
   ].map(integer)
   return `with fence as (select id from ${schema}.job where id = ${integer(scope.job)} and epoch = ${integer(scope.epoch)} for share)
     insert into ${schema}.claim (job, input, start_byte, end_byte, first_record, first_line, lines,
-                                 read, loaded, added, filtered, checksum, run)
-    select id, ${values.join(', ')} from fence`
+                                 read, loaded, added, filtered, checksum, run, facts)
+    select id, ${values.join(', ')}, ${json(counts.facts)} from fence`
 }
 
 /** The statement that sets what is stored with a claim, where less was known when the range was claimed. */
 export function recountSql(scope: ClaimScope, range: Range, counts: ClaimCounts): string {
   const filtered = range.records + counts.added - counts.loaded
   return `update ${quoteIdentifier(scope.stateSchema)}.claim
-    set loaded = ${integer(counts.loaded)}, added = ${integer(counts.added)}, filtered = ${integer(filtered)}
+    set loaded = ${integer(counts.loaded)}, added = ${integer(counts.added)}, filtered = ${integer(filtered)},
+        facts = ${json(counts.facts)}
     where job = ${integer(scope.job)} and input = ${integer(scope.input)} and start_byte = ${integer(range.start)}`
+}
+
+function json(text: string | null): string {
+  return text === null ? 'null' : `${escapeLiteral(text)}::jsonb`
 }
 
 /** A number as SQL text, and nothing but a number. */
@@ -116,4 +123,18 @@ export async function readClaims(
     loaded: Number(row.loaded),
     checksum: Number(row.checksum),
   }))
+}
+
+/** What stages have found out about the rows of each committed range, by stage, in the order of the file. */
+export async function readFacts(
+  client: Client,
+  stateSchema: string,
+  input: number,
+): Promise<(readonly unknown[])[]> {
+  const schema = quoteIdentifier(stateSchema)
+  const result = await client.query<{ facts: readonly unknown[] }>(
+    `select facts from ${schema}.claim where input = $1 and facts is not null order by start_byte`,
+    [input],
+  )
+  return result.rows.map(({ facts }) => facts)
 }

@@ -4,11 +4,12 @@ import { quoteIdentifier } from '../core/identifier.ts'
 import { inTransaction } from './transaction.ts'
 
 /** Raised with every change of the tables below. */
-const VERSION = 2
+const VERSION = 3
 
 /** What makes a schema of the version before one of this version. */
 const UPGRADES: Readonly<Record<number, (schema: string) => string>> = {
   2: (schema) => `alter table ${schema}.claim add column added bigint not null default 0`,
+  3: (schema) => `alter table ${schema}.claim add column facts jsonb`,
 }
 
 /**
@@ -123,11 +124,13 @@ create table ${schema}.claim (
   filtered bigint not null default 0,
   added bigint not null default 0,
   checksum bigint not null,
+  facts jsonb,
   run bigint not null,
   committed_at timestamptz not null default clock_timestamp(),
   primary key (job, input, start_byte)
 );
 comment on table ${schema}.claim is 'a range of an input, committed together with its rows';
 comment on column ${schema}.claim.added is 'rows that stages made of a record beyond the first: read + added = loaded + rejected + filtered';
-comment on column ${schema}.claim.checksum is 'CRC-32 of the bytes of the range';`
+comment on column ${schema}.claim.checksum is 'CRC-32 of the bytes of the range';
+comment on column ${schema}.claim.facts is 'what stages have found out about the rows, by stage';`
 }

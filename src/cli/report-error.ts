@@ -1,4 +1,4 @@
-import { MillraceError } from '../index.ts'
+import { type BrokenRule, MillraceError, QualityError } from '../index.ts'
 import { printNote } from './output.ts'
 
 /** An error as `--json` gives it. */
@@ -7,12 +7,15 @@ export interface ErrorReport {
   readonly message: string
   readonly hint?: string | undefined
   readonly where?: object | undefined
+  /** The rules that were broken. */
+  readonly quality?: readonly BrokenRule[]
 }
 
 export function errorReport(error: Error): ErrorReport {
   if (!(error instanceof MillraceError)) return { code: 'INTERNAL', message: error.message }
   const { code, message, hint, where } = error
-  return { code, message, hint, where }
+  const quality = error instanceof QualityError ? { quality: error.broken } : {}
+  return { code, message, hint, where, ...quality }
 }
 
 /** Tells a person what went wrong. A stack trace only for what is our own mistake. */

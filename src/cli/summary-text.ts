@@ -1,4 +1,4 @@
-import type { StageStats, Summary } from '../index.ts'
+import type { Finding, StageStats, Summary } from '../index.ts'
 import { printable } from './output.ts'
 import { formatBytes, formatCount, formatSeconds } from './units.ts'
 
@@ -11,6 +11,7 @@ export function renderSummary(summary: Summary, embedded: boolean): string {
     lines.push(`${formatCount(rows)} rows (${formatBytes(bytes)}) were loaded by earlier runs`)
   }
   lines.push(...summary.stages.map(stageLine))
+  lines.push(...summary.quality.filter(({ passed }) => !passed).map(brokenLine))
   const blank = summary.rows.filtered - sum(summary.stages.map((stage) => stage.filtered))
   if (blank > 0) lines.push(`${formatCount(blank)} blank lines were skipped`)
   lines.push('', 'look at the rows:', `  ${lookCommand(summary.target, embedded)}`)
@@ -25,6 +26,10 @@ function stageLine({ stage, in: taken, out, filtered, added, milliseconds }: Sta
   const what = changes.length === 0 ? '' : ` (${changes.join(', ')})`
   const time = formatSeconds(milliseconds / 1000)
   return `stage ${stage}: ${formatCount(taken)} rows in, ${formatCount(out)} out${what}, ${time}`
+}
+
+function brokenLine({ rule, expected, got }: Finding): string {
+  return `quality: ${rule} is ${got}, expected ${expected}`
 }
 
 function sum(values: readonly number[]): number {

@@ -1,5 +1,5 @@
 /**
- * The errors of Millrace: one base class, seven kinds, since a caller branches on seven things.
+ * The errors of Millrace: one base class and a kind for each thing that a caller branches on.
  *
  * Shape:  `code` is stable and literal; the message says what, where, got and the rule; `hint` names the option to set.
  * Rule:   messages and fields never carry a row's value or a password.
@@ -60,7 +60,13 @@ export type StageCode =
   'STAGE_THREW' | 'STAGE_CAST' | 'STAGE_INVALID' | 'STAGE_VALUE' | 'STAGE_LIMIT'
 
 export type ErrorCode =
-  ConfigCode | SourceCode | StageCode | TargetCode | CheckpointCode | 'RUN_ABORTED'
+  | ConfigCode
+  | SourceCode
+  | StageCode
+  | TargetCode
+  | CheckpointCode
+  | 'QUALITY_FAILED'
+  | 'RUN_ABORTED'
 
 export abstract class MillraceError extends Error {
   abstract readonly code: ErrorCode
@@ -137,6 +143,23 @@ export class CheckpointError extends MillraceError {
   constructor(code: CheckpointCode, message: string, details?: ErrorDetails) {
     super(message, details)
     this.code = code
+  }
+}
+
+/** A rule about the rows of a job, and what it has come to: figures of many rows, never the value of one. */
+export interface BrokenRule {
+  readonly rule: string
+  readonly expected: string
+  readonly got: string
+}
+
+/** The rows of a job, all together, are not what its rules want them to be. They are committed by then. */
+export class QualityError extends MillraceError {
+  readonly code = 'QUALITY_FAILED'
+  readonly broken: readonly BrokenRule[]
+  constructor(message: string, broken: readonly BrokenRule[], details?: ErrorDetails) {
+    super(message, details)
+    this.broken = broken
   }
 }
 

@@ -77,8 +77,8 @@ class Prepared implements EncodedChunk {
   }
 
   get counts(): ClaimCounts {
-    const { count, added, checksum } = this.reading
-    return { loaded: count, added, checksum }
+    const { count, added, checksum, facts } = this.reading
+    return { loaded: count, added, checksum, facts }
   }
 }
 

@@ -22,6 +22,7 @@ import { type LoadOptions, type PlainOptions, plainOptions, type Settings } from
 import { resolveTable, tableNameOf } from './plan.ts'
 import { type JobRequest, prepareJob } from './prepare-job.ts'
 import { ProgressTicker } from './progress.ts'
+import { judgeQuality } from './quality-gate.ts'
 import { remainingCuts } from './remaining-cuts.ts'
 import { type RunStages, StageSource } from './stage-source.ts'
 import type { Summary } from './summary.ts'
@@ -245,8 +246,12 @@ async function runJob(
   await lanes.load(plan, cuts, onLoaded, onMisfit, settings.signal)
   await source.verify()
   const { id } = prepared.input
-  await keeper.use((client) => completeInput(client, settings.stateSchema, id, source.size ?? end))
   const nothingNew = prepared.input.completedAt !== null && tally.progress().chunks === 0
+  if (!nothingNew) {
+    const onFindings = tally.judged.bind(tally)
+    await judgeQuality(request, keeper, { input: id, fields: plan.fields, onFindings })
+  }
+  await keeper.use((client) => completeInput(client, settings.stateSchema, id, source.size ?? end))
   return nothingNew ? 'already-complete' : 'complete'
 }
 

@@ -1,3 +1,4 @@
+import type { Finding } from '../stage/quality/finding.ts'
 import type { StageStats } from '../stage/stage-list.ts'
 
 /** How far a run is. */
@@ -17,6 +18,8 @@ export interface Progress {
   readonly rejected: number
   /** What each stage has done so far, in its order. */
   readonly stages: readonly StageStats[]
+  /** What the rules of quality() have come to; nothing before the end of the input. */
+  readonly quality: readonly Finding[]
   readonly seconds: number
 }
 

@@ -23,6 +23,8 @@ export interface RangeReading extends RangeRows {
   /** How many of them stages made of a record beyond the first; as count. */
   readonly added: number
   readonly stats: readonly StageStats[]
+  /** What stages have found out about them, as JSON; null where that is nothing, and until all are there. */
+  readonly facts: string | null
   /** Which row of the index a row for the encoder was made of. */
   indexRow(row: number): number
 }
@@ -69,7 +71,8 @@ export class RangeReader {
     const checksum = crc32(bytes)
     if (!this.#stages.passesRows) return this.#staged(source, bytes, checksum, asked)
     const encoder = this.#encoder
-    const plain = { checksum, resident: null, added: 0, stats: [], indexRow: (row: number) => row }
+    const indexRow = (row: number): number => row
+    const plain = { checksum, resident: null, added: 0, stats: [], facts: null, indexRow }
     if (encoder === null || !this.#isClean(bytes)) {
       const fields = indexRange(this.#engine, this.#input, source)
       const chunks = [chunkOf(fields)]

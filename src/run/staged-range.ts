@@ -53,6 +53,7 @@ export class StagedRange implements RangeReading {
   #ended = false
   #count = 0
   #stats: readonly StageStats[] = []
+  #facts: readonly unknown[] = []
 
   constructor(source: RangeSource, decoders: readonly Decode[], stages: StageList) {
     this.resident = source.resident
@@ -68,6 +69,11 @@ export class StagedRange implements RangeReading {
 
   get added(): number {
     return this.#stats.reduce((sum, { added }) => sum + added, 0)
+  }
+
+  get facts(): string | null {
+    const isKnown = this.#ended && this.#facts.some((one) => one !== null)
+    return isKnown ? JSON.stringify(this.#facts) : null
   }
 
   get stats(): readonly StageStats[] {
@@ -100,11 +106,15 @@ export class StagedRange implements RangeReading {
 
   async #stage(fields: Fields, text: FieldText, firstIndexRow: number): Promise<Chunk> {
     const given = chunkOf(fields, this.#decoders, text)
-    const { chunk, stats, failures } = await this.#stages.apply(given, this.#source.asked?.ask)
+    const { chunk, stats, failures, facts } = await this.#stages.apply(
+      given,
+      this.#source.asked?.ask,
+    )
     const failure = failures.toSorted((a, b) => a.record - b.record)[0]
     if (failure !== undefined) {
       throw this.#source.errorOf({ ...failure, record: firstIndexRow + failure.record })
     }
+    this.#facts = this.#stages.mergeFacts(this.#facts, facts)
     const { selection, records } = chunk
     this.#batches.push({ firstRow: this.#count, firstIndexRow, selection, records })
     this.#count += countRows(chunk)

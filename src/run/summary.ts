@@ -1,3 +1,4 @@
+import type { Finding } from '../stage/quality/finding.ts'
 import type { StageStats } from '../stage/stage-list.ts'
 import { resourceUsage } from 'node:process'
 
@@ -34,6 +35,8 @@ export interface Summary {
   readonly lanes: number
   /** What each stage has done in this run, in its order. */
   readonly stages: readonly StageStats[]
+  /** What the rules of quality() have come to; nothing for a job that was complete before. */
+  readonly quality: readonly Finding[]
   /** What earlier runs had loaded. */
   readonly resumed: { readonly rows: number; readonly bytes: number }
   readonly inputs: readonly {

@@ -1,3 +1,4 @@
+import type { Finding } from '../stage/quality/finding.ts'
 import { addStats, type StageStats } from '../stage/stage-list.ts'
 import type { Claim } from '../checkpoint/claims.ts'
 import type { LoadedRange } from './lanes.ts'
@@ -16,6 +17,7 @@ export class Tally {
   #loaded = 0
   #added = 0
   #stages: readonly StageStats[] = []
+  #quality: readonly Finding[] = []
   #bytes = 0
   #chunks = 0
 
@@ -46,6 +48,10 @@ export class Tally {
     this.#chunks++
   }
 
+  judged(findings: readonly Finding[]): void {
+    this.#quality = findings
+  }
+
   progress(): Progress {
     const loading = this.#prepared !== null
     return {
@@ -58,6 +64,7 @@ export class Tally {
       lanes: this.#run.lanes,
       rejected: 0,
       stages: this.#stages,
+      quality: this.#quality,
       seconds: this.#seconds(),
     }
   }
@@ -94,6 +101,7 @@ export class Tally {
         ...stage,
         milliseconds: Math.round(stage.milliseconds),
       })),
+      quality: this.#quality,
       resumed,
       inputs: [{ path, rows, bytes }],
       created: prepared.ddl,

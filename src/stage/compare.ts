@@ -1,6 +1,7 @@
 import { BadText } from '../chunk/column.ts'
 import type { Result } from '../chunk/value.ts'
 import { ConfigError } from '../core/errors.ts'
+import { compareDecimals, decimalOf } from './decimal.ts'
 
 /** Says how a value that is not NULL compares with a constant: less than, equal to, or greater than 0. */
 export type Compare = (value: Result) => number
@@ -20,7 +21,6 @@ export function compareWith(type: string, constant: string): Compare {
 }
 
 const INTEGER = /^[+-]?\d+$/
-const DECIMAL = /^([+-]?)(\d*)\.?(\d*)(?:e([+-]?\d{1,4}))?$/i
 /** Text of a decimal that is no longer than this has at most 15 digits, and doubles keep those apart and in order. */
 const EXACT_LENGTH = 15
 
@@ -43,27 +43,6 @@ function numberCompare(constant: string): Compare | null {
     if (exact === null) throw new BadText(String(value).length)
     return compareDecimals(exact, bound)
   }
-}
-
-/** digits / 10^scale */
-interface Decimal {
-  readonly digits: bigint
-  readonly scale: number
-}
-
-function decimalOf(text: string): Decimal | null {
-  const [, sign = '', whole = '', fraction = '', exponent = '0'] = DECIMAL.exec(text) ?? []
-  if (whole + fraction === '') return null
-  const digits = BigInt(whole + fraction) * (sign === '-' ? -1n : 1n)
-  const scale = fraction.length - Number(exponent)
-  return scale < 0 ? { digits: digits * 10n ** BigInt(-scale), scale: 0 } : { digits, scale }
-}
-
-function compareDecimals(a: Decimal, b: Decimal): number {
-  const scale = Math.max(a.scale, b.scale)
-  const left = a.digits * 10n ** BigInt(scale - a.scale)
-  const right = b.digits * 10n ** BigInt(scale - b.scale)
-  return order(left, right)
 }
 
 /** Small integers, the most frequent of all. */
@@ -120,8 +99,8 @@ export function instantText(value: Result): string | null {
   return found === null ? null : `${String(found)} us`
 }
 
-/** Microseconds since 1970. */
-function instant(value: Result): number | null {
+/** Microseconds since 1970; null for another form than ISO 8601. */
+export function instant(value: Result): number | null {
   if (value instanceof Date) return value.getTime() * 1000
   const parts = typeof value === 'string' ? ZONED.exec(value) : null
   if (parts === null) return null

@@ -4,6 +4,7 @@ import { ConfigError, MillraceError, StageError, toError } from '../core/errors.
 import { thrownBy } from './fail-row.ts'
 import type { Firsts, KeyBatch } from './keys/key-batch.ts'
 import type { KeyLimits } from './keys/key-sets.ts'
+import type { Measure } from './quality/finding.ts'
 import {
   type AnyStage,
   type BoundStage,
@@ -39,6 +40,8 @@ export interface Staged {
   readonly chunk: Chunk
   readonly stats: readonly StageStats[]
   readonly failures: readonly StageFailure[]
+  /** By stage, what it has found out about the rows; null where that is nothing. */
+  readonly facts: readonly unknown[]
 }
 
 /**
@@ -53,6 +56,7 @@ export class StageList {
   readonly slots: number
   /** By stage, the sets of keys that the run is to remember for it. */
   readonly keySets: readonly (readonly KeyLimits[])[]
+  readonly #measures: readonly (Measure | null)[]
   readonly #steps: readonly { readonly name: string; readonly bound: BoundStage }[]
 
   constructor(stages: readonly AnyStage[], input: readonly ColumnInfo[], slots = input.length) {
@@ -66,6 +70,7 @@ export class StageList {
     this.columns = columns
     this.slots = slots
     this.keySets = stages.map(({ keySets }) => keySets ?? [])
+    this.#measures = stages.map(({ measure }) => measure ?? null)
   }
 
   /** Whether a stage asks which keys are the first of their kind. */
@@ -99,10 +104,16 @@ export class StageList {
     if (errors[0] !== undefined) throw errors[0]
   }
 
+  /** Adds what was found out about rows behind others. */
+  mergeFacts(facts: readonly unknown[], more: readonly unknown[]): readonly unknown[] {
+    return this.#measures.map((measure, i) => mergeOne(measure, facts[i] ?? null, more[i] ?? null))
+  }
+
   /** Takes a chunk through; a list that asks is told whom. */
   async apply(chunk: Chunk, ask?: AskKeys): Promise<Staged> {
     const stats: StageStats[] = []
     const failures: StageFailure[] = []
+    const facts: unknown[] = this.#steps.map(() => null)
     let current = chunk
     for (const [i, { name, bound }] of this.#steps.entries()) {
       if (bound.apply === undefined) continue
@@ -115,13 +126,14 @@ export class StageList {
       } catch (error) {
         throw stageThrew(name, error)
       }
+      facts[i] = report.facts
       for (const failure of report.failures) {
         const { row } = failure
         failures.push({ ...failure, stage: name, record: before.records?.[row] ?? row })
       }
       stats.push(statsOf(name, before, current, report, performance.now() - began))
     }
-    return { chunk: current, stats, failures }
+    return { chunk: current, stats, failures, facts }
   }
 }
 
@@ -146,6 +158,14 @@ function stageThrew(stage: string, thrown: unknown): Error {
   if (thrown instanceof MillraceError) return thrown
   const cause = toError(thrown)
   return new StageError('STAGE_THREW', `stage ${stage} ${thrownBy(cause)}`, { cause })
+}
+
+function mergeOne(measure: Measure | null, facts: unknown, more: unknown): unknown {
+  return measure === null || facts === null
+    ? more
+    : more === null
+      ? facts
+      : measure.merge(facts, more)
 }
 
 function statsOf(

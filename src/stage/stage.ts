@@ -4,6 +4,7 @@ import type { Row } from '../chunk/value.ts'
 import type { StageCode } from '../core/errors.ts'
 import type { Firsts, KeyBatch } from './keys/key-batch.ts'
 import type { KeyLimits } from './keys/key-sets.ts'
+import type { Measure } from './quality/finding.ts'
 
 /**
  * A step that rows take on their way: from chunk to chunk.
@@ -21,6 +22,8 @@ export interface Stage<In extends object = Row, Out extends object = In> {
   fingerprint?(): Promise<string>
   /** The sets of keys that the run is to remember for it, over all lanes; `StageReport.firsts` asks them. */
   readonly keySets?: readonly KeyLimits[]
+  /** What it finds out about the rows of a job, told by `StageReport.facts`. */
+  readonly measure?: Measure
   bind(columns: readonly ColumnInfo[], newSlot: () => number): BoundStage
   /** For the compiler alone: the rows it takes and gives. */
   readonly rows?: (row: In) => Out
@@ -95,6 +98,8 @@ export class StageReport {
   readonly #ask: AskFirsts
   /** Rows it has left out; told by a stage that makes more than one row of one, worked out for the others. */
   filtered: number | null = null
+  /** What the stage has found out about the rows of the chunk, for its `measure`; as JSON. */
+  facts: unknown = null
 
   constructor(ask: AskFirsts = nobodyAnswers) {
     this.#ask = ask

@@ -4,6 +4,8 @@ import { enrich } from './enrich.ts'
 import { hash } from './hash.ts'
 import type { CsvLookup, TableLookup } from './lookup/enrichment.ts'
 import { type Mask, mask } from './mask.ts'
+import { quality, type QualityOptions } from './quality.ts'
+import type { QualityRules } from './quality/rules.ts'
 import { rename } from './rename.ts'
 import { select } from './select.ts'
 import type { Row } from '../chunk/value.ts'
@@ -30,5 +32,7 @@ const MAKERS: Readonly<Record<string, (options: never) => AnyStage>> = {
     enrich<Row, TableLookup | CsvLookup>(key, options),
   dedupe: ({ key, options }: { key: readonly string[]; options: DedupeOptions }) =>
     dedupe<Row>(key, options),
+  quality: ({ rules, options }: { rules: QualityRules; options: QualityOptions }) =>
+    quality<Row>(rules, options),
   mask: (masks: Readonly<Record<string, Mask>>) => mask(masks),
 }

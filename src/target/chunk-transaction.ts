@@ -170,8 +170,8 @@ class ClaimStatement {
 
   /** What commits the chunk, given the counts it has come to. */
   commitSql(counts: ClaimCounts): string {
-    const { loaded, added } = this.#counts
-    const same = loaded === counts.loaded && added === counts.added
+    const { loaded, added, facts } = this.#counts
+    const same = loaded === counts.loaded && added === counts.added && facts === counts.facts
     return same ? 'commit' : `${recountSql(this.#scope, this.#range, counts)}; commit`
   }
 

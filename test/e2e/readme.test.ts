@@ -28,7 +28,7 @@ function words(command: string): string[] {
 
 async function codesIn(file: string): Promise<string[]> {
   const text = await readFile(new URL(file, root), 'utf8')
-  const codes = /'((?:CONFIG|SOURCE|STAGE|TARGET|CHECKPOINT|RUN)_[A-Z_]+)'/g
+  const codes = /'((?:CONFIG|SOURCE|STAGE|TARGET|CHECKPOINT|QUALITY|RUN)_[A-Z_]+)'/g
   return [...new Set([...text.matchAll(codes)].map((code) => code[1]!))].sort()
 }
 
@@ -59,7 +59,9 @@ describe('the README', () => {
 
   test('has a row for each error code, and none for others', async () => {
     const rows = [
-      ...readme.matchAll(/^\| `((?:CONFIG|SOURCE|STAGE|TARGET|CHECKPOINT|RUN)_[A-Z_]+)` +\|/gm),
+      ...readme.matchAll(
+        /^\| `((?:CONFIG|SOURCE|STAGE|TARGET|CHECKPOINT|QUALITY|RUN)_[A-Z_]+)` +\|/gm,
+      ),
     ]
     expect(rows.map((row) => row[1]).sort()).toEqual(await codesIn('src/core/errors.ts'))
   })

@@ -18,6 +18,8 @@ export interface Passed {
   readonly rows: readonly (readonly Result[])[]
   readonly stats: readonly StageStats[]
   readonly failures: readonly StageFailure[]
+  /** By stage. */
+  readonly facts: readonly unknown[]
   /** Of each row, the record of the input that it was made of. */
   readonly records: readonly number[]
 }
@@ -69,7 +71,7 @@ async function passChunk(
   const { fields, bad } = engine.index(Buffer.from(csv), infos.length, 16)
   if (bad[0] !== undefined) throw new Error(bad[0].reason)
   const decoders = infos.map(({ type }) => decoderOf(type))
-  const { chunk, stats, failures } = await list.apply(chunkOf(fields, decoders), ask)
+  const { chunk, stats, failures, facts } = await list.apply(chunkOf(fields, decoders), ask)
   const rows: Result[][] = []
   const records: number[] = []
   for (let i = 0; i < countRows(chunk); i++) {
@@ -83,6 +85,7 @@ async function passChunk(
     rows,
     stats,
     failures,
+    facts,
     records,
   }
 }

@@ -1,4 +1,5 @@
 import { instantText, timestampText } from '../compare.ts'
+import { plainTypeName } from '../type-name.ts'
 
 /**
  * How the text of a value is written in a key: the same for values that are equal in PostgreSQL.
@@ -16,11 +17,7 @@ export interface KeyForm {
 
 /** The form for a type, by its name in pg_catalog or as one writes it. */
 export function keyFormOf(type: string): KeyForm {
-  const plain = type
-    .toLowerCase()
-    .replace(/\s*\([^)]*\)/, '')
-    .trim()
-  return FORMS[plain] ?? AS_IS
+  return FORMS[plainTypeName(type)] ?? AS_IS
 }
 
 const AS_IS: KeyForm = { of: (text) => text, plainDigits: Infinity, asIs: true }
