@@ -6,6 +6,8 @@ import type { KeyQuestion } from './lane-protocol.ts'
 /** Takes the answer; null when there will be none. */
 type OnAnswer = (answer: Firsts | null) => void
 
+const NOTHING: Firsts = { firsts: new Uint8Array(0), full: -1 }
+
 /** A range that a lane has, until all of its questions are answered for good. */
 interface Turn {
   /** Under which its keys are known: the last of them is that of the pass it is in. */
@@ -87,7 +89,9 @@ export class FileOrder {
   }
 
   #answer(turn: Turn, question: KeyQuestion, onAnswer: OnAnswer): void {
+    const { keys } = question
     const before = turn.owners.slice(0, -1)
-    onAnswer(this.#sets.firsts(question, question.keys, turn.owners.at(-1)!, before))
+    if (keys === null) onAnswer(NOTHING)
+    else onAnswer(this.#sets.firsts(question, keys, turn.owners.at(-1)!, before))
   }
 }

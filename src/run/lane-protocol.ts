@@ -57,7 +57,8 @@ export interface KeyQuestion {
   readonly pass: number
   readonly stage: number
   readonly set: number
-  readonly keys: KeyBatch
+  /** Null to be told of the range's turn alone. */
+  readonly keys: KeyBatch | null
 }
 
 /** To the thread of a lane; `open` comes first, `abort` whenever the thread is to end. */

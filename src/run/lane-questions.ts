@@ -1,4 +1,4 @@
-import type { Firsts } from '../stage/keys/key-batch.ts'
+import type { Firsts, KeyBatch } from '../stage/keys/key-batch.ts'
 import type { AskKeys } from '../stage/stage-list.ts'
 import { aborted } from './abort.ts'
 import type { FromLane } from './lane-protocol.ts'
@@ -6,6 +6,8 @@ import type { FromLane } from './lane-protocol.ts'
 /** What the stages ask while a range goes through them. */
 export interface RangeQuestions {
   readonly ask: AskKeys
+  /** Waits for the turn of the range; it has it once something was answered. */
+  turn(): Promise<void>
   /** Tells that the range has been through to its end. */
   end(): void
 }
@@ -30,13 +32,20 @@ export class LaneQuestions {
   /** Begins a pass of a range through the stages; what it waits for is given up when `stop` is given. */
   begin(start: number, stop: AbortSignal): RangeQuestions {
     const pass = ++this.#passes
+    let hasTurn = false
+    const ask = async (stage: number, set: number, keys: KeyBatch | null): Promise<Firsts> => {
+      const id = ++this.#asked
+      const question = { id, start, pass, stage, set, keys }
+      const answer = this.#wait(id, stop)
+      this.#report({ type: 'ask', question }, keys === null ? [] : [keys.bytes.buffer])
+      const found = await answer
+      hasTurn = true
+      return found
+    }
     return {
-      ask: (stage, set, keys) => {
-        const id = ++this.#asked
-        const question = { id, start, pass, stage, set, keys }
-        const answer = this.#wait(id, stop)
-        this.#report({ type: 'ask', question }, [keys.bytes.buffer])
-        return answer
+      ask,
+      async turn() {
+        if (!hasTurn) await ask(0, 0, null)
       },
       end: () => this.#report({ type: 'staged', start }, []),
     }

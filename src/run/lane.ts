@@ -194,8 +194,8 @@ function replan(lane: Lane, plan: LoadPlan, source: RangeBytes): Promise<LoadPla
 /**
  * Indexes and encodes ranges ahead of the sender, as far as the pool's blocks reach. Errors go to the sender.
  *
- * Why: with stages that ask, the sender hears of a chunk with its first part only, when no earlier range is to be staged
- *      any more. Before that it would keep the transaction of the chunk before open while this one waits for another
+ * Why: with stages that ask, the sender hears of a chunk with its first part and at its turn, when no earlier range is to be
+ *      staged any more. Before that it would keep the transaction of the chunk before open while this one waits for another
  *      lane; and that one may wait for a lock that the transaction holds.
  */
 async function encodeAhead(
@@ -225,17 +225,18 @@ async function encodeAhead(
         continue
       }
       parts = new Queue<CopyPart>()
-      let waiting: Prepared | null = new Prepared(source, reading, parts)
-      const announce = (): void => {
-        if (waiting !== null) prepared.push(waiting)
-        waiting = null
+      let told = false
+      const tell = async (queue: Queue<CopyPart>): Promise<void> => {
+        if (!told) await asked?.turn()
+        if (!told) prepared.push(new Prepared(source, reading, queue))
+        told = true
       }
-      if (asked === null) announce()
+      if (asked === null) await tell(parts)
       for await (const part of encodeChunk(reading, rowPlan, cursor, pool)) {
         parts.push(part)
-        announce()
+        await tell(parts)
       }
-      announce()
+      await tell(parts)
       parts.end()
       parts = null
     }

@@ -29,6 +29,7 @@ export interface DedupeOptions {
  *         Keys are equal where PostgreSQL's values of the column's type are: numbers by their value, dates and times in ISO
  *         form by the moment, uuid regardless of case; of other types, and of a stream whose table is made by the load and
  *         may still be widened, by their text.
+ *         Stages before it have to give the same rows of the same input each time: a range may be taken through them again.
  *         What is in the table from before, or from another job, is not looked at: that is what a mode with a key is for.
  * Units:  the run holds all distinct keys, in the memory of the main thread: a key of 8 bytes takes 30 to 40. maxMemory may
  *         be another in each run of a job.

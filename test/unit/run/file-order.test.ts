@@ -75,6 +75,18 @@ describe('questions of ranges', () => {
     expect([old.answer, again.answer]).toEqual([null, '1'])
   })
 
+  test('without keys only wait for the turn', () => {
+    const { order, ask } = run([0, 100])
+    let told = false
+    const question = { id: 1, start: 100, pass: 1, stage: 0, set: 0, keys: null }
+    order.ask(question, (answer) => (told = answer !== null))
+    expect(told).toBe(false)
+    expect(ask(0, 1, 'a').answer).toBe('1')
+    order.end(0)
+    expect(told).toBe(true)
+    expect(ask(100, 1, 'ab').answer).toBe('01')
+  })
+
   test('are refused once the run is to stop, but for those that have their turn', () => {
     const { order, ask } = run([0, 100, 200])
     const waits = ask(100, 1, 'a')
