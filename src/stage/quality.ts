@@ -29,6 +29,7 @@ export interface QualityOptions {
  * Shape:  rows pass untouched. What is found out about a range is kept with its claim, in its transaction; judged is the
  *         sum of all claims, of all lanes and all runs, before the input is marked complete. A completed job is not judged
  *         again. Sums of integers and numerics are exact. `unique` counts over all ranges, as dedupe does.
+ *         A column whose type only its values tell is taken for numbers: before, cast() names another.
  *         Bounds are no part of the job: when a rule was broken, the same command with others judges again without
  *         loading. Which columns are measured is.
  * Errors: QUALITY_FAILED, naming every broken rule; the rows are committed by then. CONFIG_UNKNOWN_COLUMN, CONFIG_BAD_VALUE.

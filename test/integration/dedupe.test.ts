@@ -14,7 +14,7 @@ import {
 } from '../../dist/index.js'
 import { useDatabase } from '../helpers/database.ts'
 import { duplicateRows, expectFirsts } from '../helpers/duplicates.ts'
-import { noBackendLeft } from '../helpers/loads.ts'
+import { backends, claimedRows, noBackendLeft, until } from '../helpers/loads.ts'
 import { useTempDir } from '../helpers/temp-dir.ts'
 
 const db = useDatabase()
@@ -177,7 +177,11 @@ describe('dedupe of a stream whose columns are widened', () => {
   /** The first 64 MiB tell the types: of these rows 640 bytes each. */
   const ROWS = 140_000
 
-  test.each(['k', 'v'])('keeps first rows when column %s is', { timeout: 60_000 }, async (wide) => {
+  test.each([
+    ['k', 'threads', []],
+    ['v', 'threads', []],
+    ['v', 'lanes', [local()]],
+  ])('keeps first rows when column %s is: %s', { timeout: 60_000 }, async (wide, how, more) => {
     const lines: string[] = ['n,k,v,pad\n']
     const pad = 'x'.repeat(620)
     const known = new Set<number>()
@@ -193,16 +197,56 @@ describe('dedupe of a stream whose columns are widened', () => {
     }
     const fresh = firsts.includes(106_000)
     const input = Readable.from(lines.map((line) => Buffer.from(line)))
-    const table = `widened_${wide}`
+    const table = `widened_${wide}_${how}`
     const messages: string[] = []
     await load({
       ...{ input, to: db.url, table, lanes: 2, log: logTo(messages) },
       // The late row is the first of its key, or nobody would see that it does not fit.
-      stages: fresh ? [dedupe('k')] : [dedupe(['k', 'v'])],
+      stages: [...more, fresh ? dedupe('k') : dedupe(['k', 'v'])],
     })
     expect(messages.some((message) => message.includes('columns widened'))).toBe(true)
     const all = Array.from({ length: ROWS }, (_, i) => i + 1)
     await expectFirsts(db, table, { csv: '', firsts: fresh ? firsts : all })
+  })
+})
+
+describe('dedupe over connections that are lost', () => {
+  const rows = duplicateRows(20_000, 8)
+
+  test.each([
+    ['threads', 'lost', []],
+    ['lanes of the caller', 'lost_local', [local()]],
+  ])('keeps the first row of each key: %s', async (_, table, more) => {
+    const input = await dir.write(`${table}.csv`, rows.csv)
+    await db.query(`create table ${table} (n int, k text, pad text);
+      create function ${table}() returns trigger language plpgsql as
+      $$ begin if new.n % 300 < 2 then perform pg_sleep(0.02); end if; return new; end $$;
+      create trigger slow before insert on ${table} for each row execute function ${table}()`)
+    const stages = [...more, dedupe('k')]
+    const loading = load({
+      input,
+      to: db.url,
+      table,
+      lanes: 4,
+      chunkSize: 16_384,
+      stages,
+      job: table,
+    })
+    loading.catch(() => undefined)
+    let ended = 0
+    for (let round = 0; round < 3; round++) {
+      await until('more is loaded', async () => (await claimedRows(db, table)) > round * 500)
+      const lanes = (await backends(db)).filter(({ role }) => role === 'lane')
+      await db.query('select pg_terminate_backend(pid) from unnest($1::int[]) pid', [
+        lanes.map(({ pid }) => pid),
+      ])
+      ended += lanes.length
+      await sleep(100)
+    }
+    expect(ended).toBeGreaterThanOrEqual(6)
+    const summary = await loading
+    expect(summary.rows.loaded).toBe(rows.firsts.length)
+    await expectFirsts(db, table, rows)
   })
 })
 
