@@ -22,6 +22,7 @@ export interface StageStats {
   /** Rows beyond the first that were made of one. */
   readonly added: number
   readonly failed: number
+  /** In all lanes together, with the time in which it has waited for an answer. */
   readonly milliseconds: number
 }
 
