@@ -13,7 +13,7 @@ import type { AnyStage, StageContext, TargetQueries } from '../stage/stage.ts'
 import { StageList } from '../stage/stage-list.ts'
 import { ChunkLoader, type EncodedChunk, type Outcome } from '../target/chunk-transaction.ts'
 import { RefusedRow } from '../target/copy-parts.ts'
-import { isConnectionLost } from '../target/server-error.ts'
+import { isConnectionLost, wrapServerError } from '../target/server-error.ts'
 import { columnsOf } from './field-types.ts'
 import { badValueError, placeOfRow, refusedRowError } from './bad-row.ts'
 import type { LaneConnection } from './lane-connection.ts'
@@ -119,7 +119,7 @@ async function runPlan(
     const end = await runSession(connection, lane, plan, stages, pending)
     if (end.type === 'done') return null
     if (end.type === 'replan') return end.plan
-    await settle(await connection.reopen(), lane, plan, pending)
+    await settle(connection, lane, plan, pending)
   }
 }
 
@@ -272,8 +272,26 @@ async function nextRange(
   return source
 }
 
-/** After a lost connection only the claims tell whether a chunk was committed. */
+/** After a lost connection only the claims tell whether a chunk was committed; they are asked until they have answered. */
 async function settle(
+  connection: LaneConnection,
+  lane: Lane,
+  plan: LoadPlan,
+  pending: PendingRange[],
+): Promise<void> {
+  for (;;) {
+    const client = await connection.reopen()
+    try {
+      return await lookUp(client, lane, plan, pending)
+    } catch (thrown) {
+      const error = wrapServerError(thrown)
+      if (!isConnectionLost(error) || connection.isGivenUp) throw error
+      lane.report({ type: 'reconnecting', message: error.message }, [])
+    }
+  }
+}
+
+async function lookUp(
   client: Client,
   lane: Lane,
   plan: LoadPlan,

@@ -67,6 +67,19 @@ describe('a connection that the server ends', () => {
     await loads.expectExact('all_of_them')
   })
 
+  test('is made anew also when it is lost again before the lane knows what was committed', async () => {
+    await loads.makeTable('stormy', 'slow')
+    const load = startLoad(db, loads.argsOf('stormy'))
+    await loads.inTheMiddle('stormy')
+    const calm = Date.now() + 1_200
+    let ended = 0
+    while (Date.now() < calm) ended += await terminate('lane')
+    expect(ended).toBeGreaterThan(9)
+    const run = await load.ended
+    expect(run.code, run.stderr).toBe(0)
+    await loads.expectExact('stormy')
+  })
+
   test('while a COPY waits for a lock leaves its chunk for the next connection', async () => {
     await loads.makeTable('locked', 'fast')
     await loads.other.query('begin; lock table locked in share row exclusive mode')
