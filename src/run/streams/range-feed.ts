@@ -34,7 +34,7 @@ export class RangeFeed implements EncodedChunk {
   }
 
   get counts(): ClaimCounts {
-    return { loaded: this.#rows, added: this.#added, checksum: this.#checksum }
+    return { loaded: this.#rows, added: this.#added, checksum: this.#checksum, facts: null }
   }
 
   /** Resolves when the chunk is encoded. */

@@ -85,7 +85,12 @@ export class StageStream extends Transform {
   }
 
   #context(): StageContext {
-    return this.#connection ?? { query: () => Promise.reject(noServer(this.#stage.name)) }
+    const connection = this.#connection
+    return {
+      types: 'final',
+      query: (text, values) =>
+        connection?.query(text, values) ?? Promise.reject(noServer(this.#stage.name)),
+    }
   }
 }
 
