@@ -206,6 +206,39 @@ describe('a stream of chunks', () => {
     expect(await db.value('select count(*) from refused')).toBe('22')
   })
 
+  test('refuses chunks that do not begin where it is, or are not all there', async () => {
+    const path = await dir.write('parts.csv', csvOf(20_000))
+    const options = { to: db.url, table: 'parts', job: 'parts' }
+    const cut = await tableWriter(options)
+    const usage = { code: 'CONFIG_USAGE' }
+    await expect(pipeline(csv(path).chunks().take(3), cut)).rejects.toMatchObject(usage)
+    await closed(cut)
+    expect(await lastRun()).toEqual({ status: 'failed', error: 'CONFIG_USAGE' })
+    const rows = (n: number) =>
+      fromRows(
+        Array.from({ length: n }, (_, id) => ({ id })),
+        { columns: { id: 'int4' } },
+      )
+    await db.query('create table counted (id int)')
+    const counted = { to: db.url, table: 'counted', job: 'counted' }
+    for (const n of [3_000, 4_000]) {
+      const writer = await tableWriter(counted)
+      await pipeline(rows(n).chunks(writer.position), writer)
+    }
+    const writer = await tableWriter(counted)
+    await expect(pipeline(rows(9_000).chunks(), writer)).rejects.toMatchObject({
+      ...usage,
+      message: 'chunks from byte 0 on were written, expected those from byte 4000 on',
+    })
+    async function* someOf(chunks: AsyncIterable<StreamChunk>) {
+      let i = 0
+      for await (const chunk of chunks) if (i++ !== 1) yield chunk
+    }
+    const gaps = await tableWriter({ ...counted, job: 'gaps' })
+    await expect(pipeline(rows(9_000).chunks(), someOf, gaps)).rejects.toMatchObject(usage)
+    expect(await db.value('select count(*) from counted')).toBe('4016')
+  })
+
   test('takes rows of an iterable as a source, and goes on in it', async () => {
     async function* events(n: number) {
       for (let id = 0; id < n; id++) {

@@ -3,11 +3,11 @@ import type { Client } from 'pg'
 import { endRun, holdJob, laneName, type RunStatus } from '../../checkpoint/job.ts'
 import { completeInput } from '../../checkpoint/job-state.ts'
 import { prepareState } from '../../checkpoint/schema.ts'
-import type { Position } from '../../chunk/range.ts'
+import type { Position, Range } from '../../chunk/range.ts'
 import { BlockPool } from '../../copy/block-pool.ts'
 import { RowCursor, RowPlan } from '../../copy/rows.ts'
 import { BadColumnValue } from '../../copy/text-rows.ts'
-import { AbortedError, MillraceError, toError } from '../../core/errors.ts'
+import { AbortedError, ConfigError, MillraceError, toError } from '../../core/errors.ts'
 import { parseTableName } from '../../core/identifier.ts'
 import { type Logger, silentLog } from '../../core/log.ts'
 import { findTable } from '../../target/catalog.ts'
@@ -62,7 +62,8 @@ const GIVE_UP_MS = 8_500
  * Shape:  `position` tells the reader where to go on. A stream that fails leaves what was committed; the same stream from
  *         `position` on adds the rest, each row once.
  * Life:   it holds the job, and two connections, until it has finished; when it is destroyed, until its `close` event.
- * Errors: TARGET_*, CHECKPOINT_* when it opens; the stream's own are those of load(). A lost connection fails it.
+ * Errors: TARGET_*, CHECKPOINT_* when it opens; the stream's own are those of load(), and CONFIG_USAGE for chunks that do
+ *         not follow one another from `position` on. A lost connection fails it.
  */
 export async function tableWriter(options: TableWriterOptions): Promise<TableWriter> {
   const stateSchema = options.stateSchema ?? 'millrace'
@@ -100,6 +101,8 @@ export class TableWriter extends Writable {
   #feed: RangeFeed | null = null
   #loaded: Promise<void> = Promise.resolve()
   #position: Position | null
+  /** Where the next range starts; null where any may come. */
+  #next: number | null
   #rows = 0
 
   /** @internal */
@@ -112,6 +115,7 @@ export class TableWriter extends Writable {
     super({ objectMode: true, highWaterMark: 2 })
     this.#job = job
     this.#position = position
+    this.#next = position?.byte ?? null
     this.#keeper = new JobKeeper(job.client, connection, job.stateSchema, job.job, log)
     const lane = { ...connection, applicationName: laneName(job.job.run) }
     this.#lane = new LaneConnection(lane, COMMIT_LATER)
@@ -153,6 +157,7 @@ export class TableWriter extends Writable {
   }
 
   async #take(chunk: StreamChunk): Promise<void> {
+    this.#requireNext(chunk)
     this.#loading ??= await this.#begin(chunk)
     const { loader, plan } = this.#loading
     if (chunk.place.isFirst) {
@@ -160,8 +165,7 @@ export class TableWriter extends Writable {
       this.#loaded = loader.load(this.#feed)
       this.#loaded.catch(() => undefined) // whoever waits for it hears of it
     }
-    const feed = this.#feed
-    if (feed === null) throw new Error('a stream began in the middle of a range')
+    const feed = this.#feed!
     await Promise.race([feed.push(chunk), this.#loaded])
     if (!chunk.place.isLast) return
     feed.end()
@@ -169,6 +173,14 @@ export class TableWriter extends Writable {
     this.#feed = null
     // The next chunk is waited for with everything committed, however long that takes.
     if (this.writableLength <= 1) await loader.commit()
+  }
+
+  /** Rows of a range that is not whole, or not the next one, would be lost or doubled. */
+  #requireNext({ place: { isFirst }, range }: StreamChunk): void {
+    if (isFirst !== (this.#feed === null)) throw notWhole()
+    if (!isFirst) return
+    if (range.start !== (this.#next ?? range.start)) throw notNext(range, this.#next!)
+    this.#next = range.end
   }
 
   async #begin(chunk: StreamChunk): Promise<Loading> {
@@ -188,6 +200,7 @@ export class TableWriter extends Writable {
   }
 
   async #complete(): Promise<void> {
+    if (this.#feed !== null) throw notWhole()
     const { stateSchema, input } = this.#job
     await this.#loading?.loader.commit()
     const id = this.#loading?.input ?? input?.id
@@ -253,4 +266,18 @@ export class TableWriter extends Writable {
     }
     return wrapServerError(thrown)
   }
+}
+
+function notNext({ start }: Range, expected: number): ConfigError {
+  const message = `chunks from byte ${String(start)} on were written, expected those from byte ${String(expected)} on`
+  return new ConfigError('CONFIG_USAGE', message, {
+    hint: 'read behind what is committed, as in source.chunks(table.position)',
+  })
+}
+
+function notWhole(): ConfigError {
+  const message = 'some chunks of a range are missing: what is committed at a time is not whole'
+  return new ConfigError('CONFIG_USAGE', message, {
+    hint: 'pass all chunks on, also those without rows; through(filter(...)) leaves rows out',
+  })
 }
