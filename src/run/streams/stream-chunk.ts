@@ -2,7 +2,7 @@ import { type Chunk, countRows } from '../../chunk/chunk.ts'
 import type { Range } from '../../chunk/range.ts'
 import { type ColumnInfo, RowReader } from '../../chunk/row-reader.ts'
 import type { Row } from '../../chunk/value.ts'
-import type { Where } from '../../core/errors.ts'
+import { ConfigError, type Where } from '../../core/errors.ts'
 import type { InputIdentity } from '../../source/bytes/byte-source.ts'
 
 /** The input that chunks come from. */
@@ -94,4 +94,13 @@ export class StreamChunk<R extends object = Row> {
       return place.whereIs(records?.[inChunk] ?? inChunk)
     }
   }
+}
+
+/** Errors: CONFIG_USAGE for what a stream of something else has given. */
+export function requireChunk(given: unknown): asserts given is StreamChunk {
+  if (given instanceof StreamChunk) return
+  const message = 'the stream gives no chunks'
+  throw new ConfigError('CONFIG_USAGE', message, {
+    hint: 'make them of a CSV input with csv(input).chunks(), of objects with fromRows(rows, { columns }).chunks()',
+  })
 }

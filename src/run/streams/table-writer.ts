@@ -21,7 +21,7 @@ import { COMMIT_LATER, LaneConnection } from '../lane-connection.ts'
 import { resolveTable } from '../plan.ts'
 import { VERSION } from '../version.ts'
 import { RangeFeed } from './range-feed.ts'
-import type { StreamChunk } from './stream-chunk.ts'
+import { requireChunk, type StreamChunk } from './stream-chunk.ts'
 import {
   positionBehind,
   type ReadyJob,
@@ -157,6 +157,7 @@ export class TableWriter extends Writable {
   }
 
   async #take(chunk: StreamChunk): Promise<void> {
+    requireChunk(chunk)
     this.#requireNext(chunk)
     this.#loading ??= await this.#begin(chunk)
     const { loader, plan } = this.#loading

@@ -6,7 +6,7 @@ import type { Server } from '../../target/connect.ts'
 import { stageFailureError } from '../bad-row.ts'
 import { StageConnection } from '../stage-connection.ts'
 import { identityOf } from '../stage-source.ts'
-import { StreamChunk, type StreamSchema } from './stream-chunk.ts'
+import { requireChunk, StreamChunk, type StreamSchema } from './stream-chunk.ts'
 
 /** Chunks that wait before and behind a stage. */
 const WAITING = 2
@@ -67,6 +67,7 @@ export class StageStream extends Transform {
   }
 
   async #take(chunk: StreamChunk): Promise<StreamChunk> {
+    requireChunk(chunk)
     this.#bound ??= await this.#bind(chunk.schema)
     const { list, schema } = this.#bound
     const { chunk: data, stats, failures } = await list.apply(chunk.data)
