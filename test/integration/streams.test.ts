@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { Pool } from 'pg'
 import chain from 'stream-chain'
 import { describe, expect, expectTypeOf, test } from 'vitest'
@@ -60,6 +62,13 @@ async function* failAfter(count: number, chunks: AsyncIterable<StreamChunk>) {
   }
 }
 
+/** Bytes that buffers take. */
+function bufferBytes(): number {
+  setFlagsFromString('--expose-gc')
+  ;(runInNewContext('gc') as () => void)()
+  return process.memoryUsage().arrayBuffers
+}
+
 describe('a stream of chunks', () => {
   test('has typed rows, with their places, and closes its file', async () => {
     const trips = csv(await dir.write('typed.csv', csvOf(5_000)), { types })
@@ -83,6 +92,39 @@ describe('a stream of chunks', () => {
     await expect(csv(dir.path('none.csv')).chunks().toArray()).rejects.toMatchObject({
       code: 'SOURCE_NOT_FOUND',
     })
+  })
+
+  test('comes from a Readable of whatever bytes, and of nothing else', async () => {
+    const rows = async (input: Readable): Promise<number[]> => {
+      const chunks = (await csv(input).chunks().toArray()) as StreamChunk[]
+      return chunks.map(({ rowCount }) => rowCount)
+    }
+    expect(await rows(Readable.from([new TextEncoder().encode('id\n1\n'), '2\n']))).toEqual([2])
+    expect(await rows(Readable.from([]))).toEqual([])
+    const unreadable = { code: 'SOURCE_UNREADABLE' }
+    await expect(rows(Readable.from([{ id: 1 }]))).rejects.toMatchObject(unreadable)
+    const once = Readable.from(['id\n1\n'])
+    expect(await rows(once)).toEqual([1])
+    await expect(rows(once)).rejects.toMatchObject(unreadable)
+  })
+
+  test('that goes on in a Readable does not keep what is before', async () => {
+    const piece = Buffer.from(`${'x'.repeat(63)}\n`.repeat(1024))
+    const before = bufferBytes()
+    let held = 0
+    async function* pieces() {
+      yield 'id\n'
+      for (let i = 0; i < 2_000; i++) {
+        if (i === 1_980) held = bufferBytes() - before
+        yield Buffer.from(piece)
+      }
+    }
+    const position = { byte: 3 + 1_990 * piece.length, record: 2, line: 2 }
+    const chunks = csv(Readable.from(pieces())).chunks(position) as AsyncIterable<StreamChunk>
+    let rows = 0
+    for await (const chunk of chunks) rows += chunk.rowCount
+    expect(rows).toBe(10 * 1024)
+    expect(held).toBeLessThan(32 << 20)
   })
 
   test('goes through stages, composed by stream-chain, into a table', async () => {
@@ -237,6 +279,16 @@ describe('a stream of chunks', () => {
     const gaps = await tableWriter({ ...counted, job: 'gaps' })
     await expect(pipeline(rows(9_000).chunks(), someOf, gaps)).rejects.toMatchObject(usage)
     expect(await db.value('select count(*) from counted')).toBe('4016')
+  })
+
+  test('says that it is given something else than chunks', async () => {
+    const usage = { code: 'CONFIG_USAGE', message: 'the stream gives no chunks' }
+    const writer = await tableWriter({ to: db.url, table: 'none', job: 'none' })
+    await expect(pipeline(Readable.from([{ id: 1 }]), writer)).rejects.toMatchObject(usage)
+    const nowhere = new Writable({ objectMode: true })
+    await expect(
+      pipeline(Readable.from(['id\n']), through(where('id > 1')), nowhere),
+    ).rejects.toMatchObject(usage)
   })
 
   test('takes rows of an iterable as a source, and goes on in it', async () => {

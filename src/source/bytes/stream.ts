@@ -2,22 +2,28 @@ import type { Readable } from 'node:stream'
 import { SourceError, toError } from '../../core/errors.ts'
 import type { ByteSource } from './byte-source.ts'
 
-/** A stream as a source: it is read once, forwards, and only its end tells its size. */
+/**
+ * A stream as a source: it is read once, forwards, and only its end tells its size.
+ *
+ * Errors: SOURCE_UNREADABLE for one that was read to its end before, which would pass for an empty one.
+ */
 export function streamSource(name: string, stream: Readable): ByteSource {
-  const incoming = stream[Symbol.asyncIterator]() as AsyncIterator<Buffer | string>
+  if (stream.readableEnded) throw unreadable(name, new Error('it was read to its end before'))
+  const incoming = stream[Symbol.asyncIterator]() as AsyncIterator<unknown>
   const pieces: Buffer[] = []
   let start = 0 // position of the first piece
   let end = 0 // position behind the last one
   let ended = false
 
-  /** Takes pieces from the stream until they reach `position`, or the stream ends. */
-  async function reach(position: number): Promise<void> {
+  /** Takes pieces from the stream until they reach `position`, or the stream ends; those before `kept` are let go. */
+  async function reach(position: number, kept: number): Promise<void> {
     while (end < position && !ended) {
       const piece = await next()
       if (piece === null) ended = true
       else {
         pieces.push(piece)
         end += piece.length
+        dropBefore(kept)
       }
     }
   }
@@ -26,11 +32,9 @@ export function streamSource(name: string, stream: Readable): ByteSource {
     try {
       const { value, done } = await incoming.next()
       if (done === true) return null
-      return typeof value === 'string' ? Buffer.from(value) : value
+      return bytesOf(value)
     } catch (error) {
-      const cause = toError(error)
-      const message = `cannot read ${name}: ${cause.message}`
-      throw new SourceError('SOURCE_UNREADABLE', message, { where: { source: name }, cause })
+      throw unreadable(name, toError(error))
     }
   }
 
@@ -58,7 +62,7 @@ export function streamSource(name: string, stream: Readable): ByteSource {
     size: null,
     identity: null,
     async peek(into, offset, length, position) {
-      await reach(position + length)
+      await reach(position + length, start)
       return copyTo(into, offset, length, position)
     },
     async read(into, offset, length, position) {
@@ -66,8 +70,7 @@ export function streamSource(name: string, stream: Readable): ByteSource {
       // Piece by piece: the bytes are copied as they come, not gathered first.
       while (done < length) {
         dropBefore(position + done)
-        await reach(position + done + 1)
-        dropBefore(position + done)
+        await reach(position + done + 1, position + done)
         const copied = copyTo(into, offset + done, length - done, position + done)
         if (copied === 0) break
         done += copied
@@ -81,4 +84,17 @@ export function streamSource(name: string, stream: Readable): ByteSource {
       return Promise.resolve()
     },
   }
+}
+
+function bytesOf(piece: unknown): Buffer {
+  if (typeof piece === 'string') return Buffer.from(piece)
+  if (Buffer.isBuffer(piece)) return piece
+  if (!(piece instanceof Uint8Array))
+    throw new TypeError('it gives objects, expected bytes or text')
+  return Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength)
+}
+
+function unreadable(name: string, cause: Error): SourceError {
+  const message = `cannot read ${name}: ${cause.message}`
+  return new SourceError('SOURCE_UNREADABLE', message, { where: { source: name }, cause })
 }
