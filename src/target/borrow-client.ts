@@ -1,5 +1,5 @@
 import type { Client } from 'pg'
-import { connect, disconnect, isBroken } from './connect.ts'
+import { connect, disconnect } from './connect.ts'
 import { borrow, CONNECT_TIMEOUT_MS, giveBack, type PgClient, type PgPool } from './pool.ts'
 
 /** What a connection comes from: a `postgres://` URL, a pool of the package `pg`, or a client that is connected. */
@@ -22,7 +22,14 @@ export async function useClient<T>(
   }
   if (isClient(source)) return heard(source as Client, work)
   const client = await borrow(source, CONNECT_TIMEOUT_MS)
-  return heard(client, work).finally(() => giveBack(client, { close: isBroken(client) }))
+  let close = true // after a failure: its connection may be about to end, or a transaction still be open
+  try {
+    const result = await heard(client, work)
+    close = false
+    return result
+  } finally {
+    await giveBack(client, { close })
+  }
 }
 
 function isClient(source: PgPool | PgClient): source is PgClient {

@@ -27,7 +27,8 @@ export async function connect(target: ConnectionTarget, session = ''): Promise<C
   // A connection that dies while nothing is asked of it tells the next query; without a listener it would end the process.
   client.on('error', () => undefined)
   try {
-    await client.query(`${SESSION}; ${session}`)
+    const name = escapeLiteral(target.applicationName)
+    await client.query(`set application_name = ${name}; ${SESSION}; ${session}`)
     return client
   } catch (error) {
     await disconnect(target, client).catch(() => undefined)
@@ -42,11 +43,7 @@ export async function disconnect({ server }: ConnectionTarget, client: Client): 
 }
 
 async function openClient({ server, applicationName }: ConnectionTarget): Promise<Client> {
-  if (typeof server !== 'string') {
-    const client = await borrow(server, CONNECT_TIMEOUT_MS)
-    await client.query(`set application_name = ${escapeLiteral(applicationName)}`)
-    return client
-  }
+  if (typeof server !== 'string') return borrow(server, CONNECT_TIMEOUT_MS)
   const client = newClient(server, applicationName)
   client.on('error', () => undefined)
   try {
@@ -106,11 +103,6 @@ function connectError(thrown: unknown): Error {
 /** Breaks a connection without a word: whatever it waits for fails, and the server rolls back. */
 export function breakConnection(client: Client): void {
   streamOf(client).destroy()
-}
-
-/** Whether nothing can be asked over a connection any more. */
-export function isBroken(client: Client): boolean {
-  return streamOf(client).destroyed
 }
 
 function streamOf(client: Client): Connection['stream'] {

@@ -42,7 +42,7 @@ export async function borrow(pool: PgPool, milliseconds: number): Promise<LentCl
   })
 }
 
-/** Gives a client back; closed, when its session was changed. */
+/** Gives a client back; closed, when its session was changed, or is in doubt. */
 export async function giveBack(client: LentClient, { close }: { close: boolean }): Promise<void> {
   try {
     if (close) await client.end()

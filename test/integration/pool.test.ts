@@ -1,6 +1,6 @@
 import { Pool } from 'pg'
 import { afterEach, describe, expect, test } from 'vitest'
-import { filter, load, status } from '../../src/index.ts'
+import { copyRows, filter, load, status } from '../../src/index.ts'
 import { useDatabase } from '../helpers/database.ts'
 import { backends } from '../helpers/loads.ts'
 import { useTempDir } from '../helpers/temp-dir.ts'
@@ -58,6 +58,27 @@ describe('a load through a pool of the caller', () => {
     expect(pool.waitingCount).toBe(0)
     expect(await load(options)).toMatchObject({ status: 'complete' })
     expect(await db.value('select count(distinct id)::int from stopped')).toBe(50_000)
+  })
+
+  test('is told of a connection that was lost in the pool, and gives it back', async () => {
+    const pool = poolOf(3)
+    const stale = {
+      options: pool.options,
+      async connect() {
+        const client = await pool.connect()
+        const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
+        await db.query('select pg_terminate_backend($1)', [rows[0]!.pid])
+        return client
+      },
+    }
+    const input = await dir.write('lost.csv', csv(10))
+    await expect(load({ input, to: stale, table: 'lost' })).rejects.toMatchObject({
+      code: 'TARGET_CONNECTION_LOST',
+    })
+    await expect(copyRows({ to: stale, table: 'lost' }, [{ id: 1 }])).rejects.toMatchObject({
+      code: 'TARGET_CONNECTION_LOST',
+    })
+    expect(pool.totalCount).toBe(0)
   })
 
   test('that has fewer connections than lanes is refused', async () => {
