@@ -20,6 +20,13 @@ interface CopyConnection extends Connection {
  *         part of the block.
  */
 export class CopyIn {
+  /**
+   * Read by pg: a COPY takes as long as it takes, whatever the caller has set for the client. When that time is over pg goes
+   * on with its next query, which the server takes for a part of the COPY.
+   */
+  readonly query_timeout = 2 ** 31 - 1
+  /** What ends that timer, once pg has put its own in place. */
+  callback = (): void => undefined
   readonly #text: string
   #connection: CopyConnection | null = null
   readonly #started = deferred<undefined>()
@@ -99,10 +106,12 @@ export class CopyIn {
   }
 
   handleReadyForQuery(): void {
+    this.callback()
     this.#finished.resolve(this.#rows)
   }
 
   handleError(error: unknown): void {
+    this.callback()
     this.#error = wrapServerError(toError(error))
     this.#started.reject(this.#error)
     this.#finished.reject(this.#error)
