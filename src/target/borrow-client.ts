@@ -1,5 +1,6 @@
 import type { Client } from 'pg'
-import { connect, disconnect } from './connect.ts'
+import { ConfigError } from '../core/errors.ts'
+import { connect, disconnect, isUnconnected } from './connect.ts'
 import { borrow, CONNECT_TIMEOUT_MS, giveBack, type PgClient, type PgPool } from './pool.ts'
 
 /** What a connection comes from: a `postgres://` URL, a pool of the package `pg`, or a client that is connected. */
@@ -8,7 +9,7 @@ export type ClientSource = string | PgPool | PgClient
 /**
  * Works over a connection: one of its own, one that a pool lends, or the caller's.
  *
- * Errors: as connect(); what the work throws.
+ * Errors: as connect(); CONFIG_USAGE for a client that is not connected; what the work throws.
  */
 export async function useClient<T>(
   source: ClientSource,
@@ -20,7 +21,10 @@ export async function useClient<T>(
     const client = await connect(target)
     return work(client).finally(() => disconnect(target, client).catch(() => undefined))
   }
-  if (isClient(source)) return heard(source as Client, work)
+  if (isClient(source)) {
+    if (isUnconnected(source as Client)) throw unconnected()
+    return heard(source as Client, work)
+  }
   const client = await borrow(source, CONNECT_TIMEOUT_MS)
   let close = true // after a failure: its connection may be about to end, or a transaction still be open
   try {
@@ -45,4 +49,10 @@ async function heard<T>(client: Client, work: (client: Client) => Promise<T>): P
   } finally {
     client.off('error', onError)
   }
+}
+
+function unconnected(): ConfigError {
+  return new ConfigError('CONFIG_USAGE', 'the client is not connected', {
+    hint: 'await client.connect() before',
+  })
 }

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { Client, type Connection, escapeLiteral } from 'pg'
 import { ConfigError, MillraceError, TargetError, toError } from '../core/errors.ts'
 import { borrow, CONNECT_TIMEOUT_MS, giveBack, type LentClient, type PgPool } from './pool.ts'
@@ -103,6 +104,13 @@ function connectError(thrown: unknown): Error {
 /** Breaks a connection without a word: whatever it waits for fails, and the server rolls back. */
 export function breakConnection(client: Client): void {
   streamOf(client).destroy()
+}
+
+/** Whether connect() of a client was not called, or has not come to its end: what is asked of it may never be answered. */
+export function isUnconnected(client: Client): boolean {
+  // A socket of somebody's own does not tell.
+  const { pending, destroyed } = streamOf(client) as Partial<Socket>
+  return pending === true && destroyed === false
 }
 
 function streamOf(client: Client): Connection['stream'] {

@@ -261,6 +261,59 @@ describe('copyRows', () => {
     ).rejects.toMatchObject({ name: 'AbortError' })
   })
 
+  test('takes longer than what a client gives a query, and leaves no timer', async () => {
+    await empty()
+    const hasty = new Pool({ connectionString: db.url, max: 1, query_timeout: 300 })
+    async function* slow() {
+      yield* things(20_000)
+      await sleep(600)
+      yield* things(1, 30_000)
+    }
+    try {
+      expect(await copyRows({ to: hasty, table: 'thing' }, slow())).toEqual({ rows: 20_001 })
+      expect((await hasty.query('select 1 as one')).rows).toEqual([{ one: 1 }])
+    } finally {
+      await hasty.end()
+    }
+    const timers = (): number =>
+      process.getActiveResourcesInfo().filter((one) => one === 'Timeout').length
+    const before = timers()
+    const patient = new Pool({ connectionString: db.url, max: 1, query_timeout: 60_000 })
+    await copyRows({ to: patient, table: 'thing' }, things(1, 40_000))
+    await patient.end()
+    expect(timers()).toBe(before)
+  })
+
+  test('refuses a client that is not connected', async () => {
+    const client = new Client({ connectionString: db.url })
+    await expect(copyRows({ to: client, table: 'thing' }, things(1))).rejects.toMatchObject({
+      code: 'CONFIG_USAGE',
+    })
+    await client.connect()
+    await client.end()
+    await expect(copyRows({ to: client, table: 'thing' }, things(1))).rejects.toThrow('closed')
+  })
+
+  test('does not say that rows are in that another use of its client has undone', async () => {
+    await empty()
+    const client = new Client({ connectionString: db.url })
+    await client.connect()
+    async function* slow() {
+      yield* things(20_000)
+      void client.query('select 1 / 0').catch(() => undefined)
+      await sleep(50)
+    }
+    try {
+      await expect(copyRows({ to: client, table: 'thing' }, slow())).rejects.toMatchObject({
+        code: 'TARGET_REFUSED',
+      })
+      expect((await client.query('select 1 as one')).rows).toEqual([{ one: 1 }])
+    } finally {
+      await client.end()
+    }
+    expect(await count()).toBe(0)
+  })
+
   test('says that a pool lends nothing', { timeout: 20_000 }, async () => {
     const lent = await Promise.all([pool.connect(), pool.connect()])
     try {
