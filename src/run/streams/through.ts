@@ -26,11 +26,16 @@ export function through(stage: AnyStage, options: ThroughOptions = {}): StageStr
   return new StageStream(stage, options)
 }
 
+interface Bound {
+  readonly list: StageList
+  readonly schema: StreamSchema
+}
+
 /** See through(). */
 export class StageStream extends Transform {
   readonly #stage: AnyStage
   readonly #connection: StageConnection | null
-  #bound: { readonly list: StageList; readonly schema: StreamSchema } | null = null
+  #bound: Promise<Bound> | null = null
   #stats: StageStats | null = null
 
   constructor(stage: AnyStage, { to }: ThroughOptions) {
@@ -58,7 +63,9 @@ export class StageStream extends Transform {
 
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
     this.#connection?.giveUp()
-    const list = this.#bound?.list.close() ?? Promise.resolve()
+    // One that is being opened is closed when it is open; one that could not be was closed then.
+    const bound = this.#bound?.catch(() => null) ?? Promise.resolve(null)
+    const list = bound.then((opened) => opened?.list.close())
     const connection = this.#connection?.close() ?? Promise.resolve()
     Promise.all([list, connection]).then(
       () => callback(error),
@@ -68,8 +75,7 @@ export class StageStream extends Transform {
 
   async #take(chunk: StreamChunk): Promise<StreamChunk> {
     requireChunk(chunk)
-    this.#bound ??= await this.#bind(chunk.schema)
-    const { list, schema } = this.#bound
+    const { list, schema } = await (this.#bound ??= this.#bind(chunk.schema))
     const { chunk: data, stats, failures } = await list.apply(chunk.data)
     const failure = failures.toSorted((a, b) => a.record - b.record)[0]
     if (failure !== undefined) throw stageFailureError(failure, chunk.place.whereIs(failure.record))
@@ -78,10 +84,15 @@ export class StageStream extends Transform {
     return new StreamChunk(data, schema, chunk.place, chunk.added + (done?.added ?? 0))
   }
 
-  async #bind(input: StreamSchema): Promise<{ list: StageList; schema: StreamSchema }> {
+  async #bind(input: StreamSchema): Promise<Bound> {
     const list = new StageList([this.#stage], input.columns, input.slots)
     const stages = [...input.stages, await identityOf(this.#stage)]
-    await list.open(this.#context())
+    try {
+      await list.open(this.#context())
+    } catch (error) {
+      await list.close().catch(() => undefined) // the first error tells more
+      throw error
+    }
     return { list, schema: { slots: list.slots, columns: list.openColumns, stages } }
   }
 
