@@ -355,6 +355,57 @@ describe('a stream of chunks', () => {
     expect(await lastRun()).toEqual({ status: 'failed', error: 'STAGE_THREW' })
   })
 
+  test.each(['is being opened', 'could not be opened'])('closes a stage that %s', async (when) => {
+    const events: string[] = []
+    let opening = (): void => undefined
+    const begun = new Promise<void>((resolve) => (opening = resolve))
+    const stage = through({
+      name: 'slow',
+      identity: null,
+      wire: null,
+      bind: (columns) => ({
+        columns,
+        async open() {
+          opening()
+          await sleep(100)
+          events.push('open')
+          if (when === 'could not be opened') throw new Error('no')
+        },
+        apply: (chunk) => chunk,
+        close() {
+          events.push('close')
+          return Promise.resolve()
+        },
+      }),
+    })
+    const path = await dir.write('opened.csv', csvOf(10))
+    const run = pipeline(csv(path).chunks(), stage, new Writable({ objectMode: true }))
+    const failed = expect(run).rejects.toThrow(when === 'is being opened' ? 'enough' : 'no')
+    await begun
+    if (when === 'is being opened') stage.destroy(new Error('enough'))
+    await failed
+    await closed(stage)
+    expect(events).toEqual(['open', 'close'])
+  })
+
+  test('holds no more than some chunks of what stages have made', async () => {
+    const path = await dir.write('made.csv', csvOf(60_000))
+    const before = bufferBytes()
+    let held = 0
+    const make = through(
+      derive({
+        made: (row: { id: string }) => {
+          if (row.id === '59000') held = bufferBytes() - before
+          return Buffer.alloc(1_000, 'x')
+        },
+      }),
+    )
+    const writer = await tableWriter({ to: db.url, table: 'made', job: 'made' })
+    await pipeline(csv(path).chunks(), make, writer)
+    expect(writer.rows).toBe(60_000)
+    expect(held).toBeLessThan(48 << 20)
+  })
+
   test('looks up in the target through a pool', async () => {
     const pool = new Pool({ connectionString: db.url, max: 4 })
     await db.query('create table zone (id text primary key, name text)')

@@ -7,12 +7,18 @@ import type { RowCursor, RowPlan } from '../../copy/rows.ts'
 import { toError, type Where } from '../../core/errors.ts'
 import { Queue } from '../../core/queue.ts'
 import type { EncodedChunk } from '../../target/chunk-transaction.ts'
-import type { StreamChunk } from './stream-chunk.ts'
+import { type StreamChunk, type StreamPlace, whereIs } from './stream-chunk.ts'
 
 /** A chunk that is handed over, and how its end is told. */
 interface Handed {
   readonly chunk: StreamChunk
   readonly encoded: () => void
+}
+
+/** What tells where the rows of a chunk come from: its values are not kept. */
+interface Passed extends Pick<Chunk, 'selection' | 'records'> {
+  readonly firstRow: number
+  readonly place: StreamPlace
 }
 
 /** The chunks of a range on their way to the server: each is encoded before the next is asked for. */
@@ -21,8 +27,7 @@ export class RangeFeed implements EncodedChunk {
   readonly parts: AsyncIterable<CopyPart>
   readonly #checksum: number
   readonly #handed = new Queue<Handed>()
-  /** Of each chunk; not the chunk, whose values would add up. */
-  readonly #places: { readonly firstRow: number; readonly where: (row: number) => Where }[] = []
+  readonly #passed: Passed[] = []
   #rows = 0
   #added = 0
 
@@ -39,7 +44,8 @@ export class RangeFeed implements EncodedChunk {
 
   /** Resolves when the chunk is encoded. */
   push(chunk: StreamChunk): Promise<void> {
-    this.#places.push({ firstRow: this.#rows, where: chunk.whereabouts() })
+    const { selection, records } = chunk.data
+    this.#passed.push({ firstRow: this.#rows, place: chunk.place, selection, records })
     this.#rows += chunk.rowCount
     this.#added += chunk.added
     return new Promise((resolve) => this.#handed.push({ chunk, encoded: resolve }))
@@ -55,8 +61,8 @@ export class RangeFeed implements EncodedChunk {
 
   /** Where a row of the range comes from. */
   where(row: number): Where {
-    const { firstRow, where } = this.#places.findLast((one) => one.firstRow <= row)!
-    return where(row - firstRow)
+    const passed = this.#passed.findLast((one) => one.firstRow <= row)!
+    return whereIs(passed.place, passed, row - passed.firstRow)
   }
 
   async *#take(): AsyncGenerator<Chunk> {

@@ -82,18 +82,18 @@ export class StreamChunk<R extends object = Row> {
 
   /** Where a row of `rows()` comes from. */
   where(row: number): Where {
-    return this.whereabouts()(row)
+    return whereIs(this.place, this.data, row)
   }
+}
 
-  /** What where() does, without holding on to the values. @internal */
-  whereabouts(): (row: number) => Where {
-    const { selection, records } = this.data
-    const { place } = this
-    return (row) => {
-      const inChunk = selection?.[row] ?? row
-      return place.whereIs(records?.[inChunk] ?? inChunk)
-    }
-  }
+/** Where a row that is in comes from. */
+export function whereIs(
+  place: StreamPlace,
+  { selection, records }: Pick<Chunk, 'selection' | 'records'>,
+  row: number,
+): Where {
+  const inChunk = selection?.[row] ?? row
+  return place.whereIs(records?.[inChunk] ?? inChunk)
 }
 
 /** Errors: CONFIG_USAGE for what a stream of something else has given. */
