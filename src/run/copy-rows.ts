@@ -124,15 +124,17 @@ async function copyBatches(
     return copy
   }
   let rows = 0
+  let taken = 0 // more than rows where a trigger leaves some out
   try {
     while (!batches.done) {
       const source = { straight: null, resident: null, chunks: () => batches.take(CHUNKS_PER_COPY) }
       const parts = measured(encodeChunk(source, plan, cursor, pool), cursor, batches)
       rows += await copyParts(parts, pool, begin)
+      taken += cursor.row
     }
     return { rows }
   } catch (error) {
-    throw numbered(error, rows, target)
+    throw numbered(error, taken, target)
   }
 }
 
