@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import type { Chunk } from '../chunk/chunk.ts'
 import { ValueColumn } from '../chunk/column.ts'
 import type { Result } from '../chunk/value.ts'
@@ -20,6 +21,7 @@ export type RowObjects = Iterable<object> | AsyncIterable<object>
  * Errors: SOURCE_BAD_ROW for what is no object, or has a key that is no column; what the iterable throws.
  */
 export class RowBatches {
+  readonly #source: RowObjects
   readonly #rows: Iterator<object> | AsyncIterator<object>
   readonly #isAsync: boolean
   #interruption: Error | null = null
@@ -36,6 +38,7 @@ export class RowBatches {
   #thrown: { readonly error: unknown } | null = null
 
   constructor(rows: RowObjects) {
+    this.#source = rows
     this.#isAsync = Symbol.asyncIterator in rows
     this.#rows =
       Symbol.asyncIterator in rows ? rows[Symbol.asyncIterator]() : rows[Symbol.iterator]()
@@ -93,6 +96,8 @@ export class RowBatches {
 
   close(): void {
     if (this.#done) return
+    // Its iterator, a generator too, would only do so when the next row comes.
+    if (this.#source instanceof Readable) this.#source.destroy()
     const end = async (): Promise<unknown> => this.#rows.return?.()
     // Not waited for: a generator that still waits for something would keep the caller waiting too.
     end().catch(() => undefined)
