@@ -18,13 +18,14 @@ export interface Mapping {
  * what is not a letter or digit), or by position for an input without names.
  *
  * Errors: CONFIG_UNKNOWN_COLUMN for a field that no column takes, CONFIG_MISSING_COLUMN for a column that must have a
- *         value and gets none; each names all of them.
+ *         value and gets none, each names all of them; CONFIG_MISSING_COLUMN too when nothing is left to be copied.
  */
 export function mapColumns(table: Table, fields: readonly string[] | number): Mapping {
   const found = typeof fields === 'number' ? byPosition(table, fields) : byName(table, fields)
   requireValues(table, found)
   const taken = found.flatMap((column, field) => (column === null ? [] : [{ column, field }]))
   const copied = taken.filter(({ column }) => !column.generated)
+  if (copied.length === 0) throw nothingToFill(table)
   return {
     names: copied.map(({ column }) => column.name),
     columns: copied.map(({ column, field }) => ({ slot: field, kind: kindOf(column.baseType) })),
@@ -84,6 +85,16 @@ function byName(table: Table, fields: readonly string[]): (TableColumn | null)[]
     })
   }
   return columns
+}
+
+function nothingToFill({ schema, table }: Table): ConfigError {
+  return new ConfigError(
+    'CONFIG_MISSING_COLUMN',
+    `there is nothing to put into ${schema}.${table}`,
+    {
+      hint: 'the input must have at least one field for a column that the server does not compute',
+    },
+  )
 }
 
 /** The column that takes a field of a name, if there is one. */

@@ -166,6 +166,39 @@ describe('copyRows', () => {
     expect(await count()).toBe(0)
   })
 
+  test('needs a key for some column, also where none must be there', async () => {
+    await db.query('create table loose (a int)')
+    await expect(copyRows({ to: pool, table: 'loose' }, [{}])).rejects.toMatchObject({
+      code: 'CONFIG_MISSING_COLUMN',
+      message: 'there is nothing to put into public.loose',
+    })
+  })
+
+  test('counts rows that a trigger leaves out, where it names one', async () => {
+    await db.query(`create table odd (id int);
+      create function only_odd() returns trigger language plpgsql as
+        $$ begin if new.id % 2 = 0 then return null; end if; return new; end $$;
+      create trigger only_odd before insert on odd for each row execute function only_odd()`)
+    function* numbers() {
+      for (let id = 1; id <= 120_000; id++) yield { id: id === 110_001 ? 'x' : id }
+    }
+    await expect(copyRows({ to: pool, table: 'odd' }, numbers())).rejects.toMatchObject({
+      where: { record: 110_001 },
+    })
+  })
+
+  test('destroys a stream of rows that it no longer waits for', async () => {
+    const stuck = new Readable({ objectMode: true, read: () => undefined })
+    stuck.push({ id: 1 })
+    const stop = new AbortController()
+    setTimeout(() => stop.abort(), 50)
+    const { signal } = stop
+    await expect(copyRows({ to: pool, table: 'thing' }, stuck, { signal })).rejects.toMatchObject({
+      code: 'RUN_ABORTED',
+    })
+    expect(stuck.destroyed).toBe(true)
+  })
+
   test('takes the keys that are named, and no others', async () => {
     await empty()
     const rows = [
