@@ -3,6 +3,7 @@ import { crc32 } from 'node:zlib'
 import { chunkOf } from '../../chunk/chunk.ts'
 import { FieldText } from '../../chunk/column.ts'
 import { decoderOf } from '../../chunk/decode.ts'
+import { inputChanged } from '../../checkpoint/refusals.ts'
 import type { Position } from '../../chunk/range.ts'
 import type { Row, RowOf } from '../../chunk/value.ts'
 import { ConfigError } from '../../core/errors.ts'
@@ -42,7 +43,7 @@ export interface CsvInput<R extends object = Row> extends CsvOptions<
   /**
    * Its chunks, from a position on: where an earlier reader has stopped.
    *
-   * Errors: as those of load() for an input that cannot be read.
+   * Errors: as those of load() for an input that cannot be read; CHECKPOINT_INPUT_CHANGED when it ends before.
    */
   chunks(from?: Position | null): Readable
   /** For the compiler alone. */
@@ -90,6 +91,7 @@ async function* readChunks(
   const start = options.columns === undefined ? found : { ...found, names: options.columns }
   const schema = schemaOf(start, options)
   const { engine, fieldCount } = start
+  if (from !== null) requireReaching(source, from)
   const chunkRecords = Math.max(1, Math.floor(MOST_FIELDS / Math.max(1, fieldCount)))
   const limits = { chunkSize: CHUNK_BYTES, chunkRecords, maxRecord: MAX_RECORD }
   const buffers = new BufferPool(CHUNK_BYTES, Infinity)
@@ -98,6 +100,12 @@ async function* readChunks(
     yield* chunksOf(piece, start, schema)
   }
   await source.verify()
+}
+
+/** What is shorter than where an earlier reader has stopped is another input, which would pass for one at its end. */
+function requireReaching({ name, size }: ByteSource, { byte }: Position): void {
+  if (size === null || byte <= size) return
+  throw inputChanged(name, `it has ${String(size)} bytes, ${String(byte)} were read before`)
 }
 
 function schemaOf(

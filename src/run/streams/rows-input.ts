@@ -3,6 +3,9 @@ import type { Chunk } from '../../chunk/chunk.ts'
 import { type Column, ValueColumn } from '../../chunk/column.ts'
 import type { Position } from '../../chunk/range.ts'
 import type { Result, RowOf } from '../../chunk/value.ts'
+import { inputChanged } from '../../checkpoint/refusals.ts'
+import { Kind } from '../../copy/kinds.ts'
+import { valueText } from '../../copy/value-text.ts'
 import { columnsOf, givenFields } from '../field-types.ts'
 import { RowBatches, type RowObjects } from '../row-batches.ts'
 import { readableOf } from './readable-of.ts'
@@ -30,7 +33,8 @@ export interface RowsInput<R extends object> {
  * An iterable of objects, asynchronous or not, as a source of chunks.
  *
  * Shape:  a row is counted as a byte in ranges and positions. Missing keys are NULL, keys that are not named are left out.
- * Errors: of the stream: what the iterable throws; SOURCE_BAD_ROW for what is no object.
+ * Errors: of the stream: what the iterable throws; SOURCE_BAD_ROW for what is no object; CHECKPOINT_INPUT_CHANGED when it
+ *         ends before the position.
  */
 export function fromRows<const Types extends Readonly<Record<string, string>>>(
   rows: RowObjects,
@@ -65,6 +69,10 @@ async function* readChunks(
   }
   const done = from?.byte ?? 0
   let at = await batches.skip(done)
+  if (at < done) {
+    const message = `it has ${String(at)} rows, ${String(done)} were taken before`
+    throw inputChanged(name, message)
+  }
   for await (const taken of batches.take(Infinity)) {
     const chunk = keep(taken)
     batches.encoded(bytesOf(chunk.columns), 1)
@@ -105,5 +113,9 @@ function bytesOf(columns: readonly Column[]): number {
 
 function lengthOf(value: Result): number {
   if (typeof value === 'string' || value instanceof Uint8Array) return value.length
-  return typeof value === 'object' && value !== null ? JSON.stringify(value).length : 8
+  try {
+    return valueText(value, Kind.text)?.length ?? 0
+  } catch {
+    return 0 // whoever encodes it says what is wrong
+  }
 }

@@ -71,6 +71,7 @@ export function streamSource(name: string, stream: Readable): ByteSource {
       while (done < length) {
         dropBefore(position + done)
         await reach(position + done + 1, position + done)
+        if (end < position) throw unreadable(name, endsEarly(end, position))
         const copied = copyTo(into, offset + done, length - done, position + done)
         if (copied === 0) break
         done += copied
@@ -97,4 +98,8 @@ function bytesOf(piece: unknown): Buffer {
 function unreadable(name: string, cause: Error): SourceError {
   const message = `cannot read ${name}: ${cause.message}`
   return new SourceError('SOURCE_UNREADABLE', message, { where: { source: name }, cause })
+}
+
+function endsEarly(end: number, expected: number): Error {
+  return new Error(`it ends at byte ${String(end)}, expected it to reach byte ${String(expected)}`)
 }
