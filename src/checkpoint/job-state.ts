@@ -1,6 +1,7 @@
 import type { Client } from 'pg'
 import { quoteIdentifier } from '../core/identifier.ts'
 import type { InputIdentity } from '../source/bytes/byte-source.ts'
+import { instantOf, instantSql } from './instant.ts'
 import type { HeldJob } from './job.ts'
 
 /** The table a job loads into, as it was when the job began. */
@@ -78,7 +79,8 @@ export async function readInput(
   job: HeldJob,
 ): Promise<JobInput | null> {
   const result = await client.query<InputRow>(
-    `select id, identity, size, completed_at from ${quoteIdentifier(stateSchema)}.input where job = $1`,
+    `select id, identity, size, ${instantSql('completed_at')} as completed_at
+       from ${quoteIdentifier(stateSchema)}.input where job = $1`,
     [job.id],
   )
   const row = result.rows[0]
@@ -87,7 +89,7 @@ export async function readInput(
     id: Number(row.id),
     identity: row.identity,
     size: row.size === null ? null : Number(row.size),
-    completedAt: row.completed_at,
+    completedAt: row.completed_at === null ? null : instantOf(row.completed_at),
   }
 }
 
@@ -95,7 +97,7 @@ interface InputRow {
   id: string
   identity: StoredIdentity
   size: string | null
-  completed_at: Date | null
+  completed_at: string | null
 }
 
 /** Notes that an input has changed in a way that is allowed: grown, or only touched. */

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from 'pg'
 import { CheckpointError } from '../core/errors.ts'
 import { quoteIdentifier } from '../core/identifier.ts'
+import { instantOf, instantSql } from './instant.ts'
 import { inTransaction } from './transaction.ts'
 
 /** A job that this run holds. What it loads into and how are unknown (null) until its first run has planned it. */
@@ -104,14 +105,15 @@ interface JobRow {
 
 /** When the live holder of a job started, or null. */
 async function liveHolder(client: Client, schema: string, key: string): Promise<Date | null> {
-  const result = await client.query<{ started_at: Date }>(
-    `select run.started_at from ${schema}.run join ${schema}.job on job.id = run.job
+  const result = await client.query<{ started_at: string }>(
+    `select ${instantSql('run.started_at')} as started_at from ${schema}.run join ${schema}.job on job.id = run.job
        join pg_stat_activity a on a.pid = run.backend and a.backend_start = run.backend_start
       where job.key = $1 and run.status = 'running' and run.backend <> pg_backend_pid()
         and run.heartbeat_at > clock_timestamp() - make_interval(secs => $2)`,
     [key, HEARTBEAT_SECONDS],
   )
-  return result.rows[0]?.started_at ?? null
+  const row = result.rows[0]
+  return row === undefined ? null : instantOf(row.started_at)
 }
 
 function heldError(key: string, since: Date): CheckpointError {

@@ -1,5 +1,6 @@
 import type { Client } from 'pg'
 import { quoteIdentifier } from '../core/identifier.ts'
+import { instantOf, instantSql } from './instant.ts'
 import { exists } from './schema.ts'
 
 /** A job, its last run, and what remains of it. */
@@ -36,8 +37,8 @@ export async function readStatus(
     bytesTotal: row.size === null ? null : Number(row.size),
     chunks: Number(row.chunks),
     runs: Number(row.runs),
-    startedAt: row.started_at.toISOString(),
-    endedAt: row.ended_at?.toISOString() ?? null,
+    startedAt: instantOf(row.started_at).toISOString(),
+    endedAt: row.ended_at === null ? null : instantOf(row.ended_at).toISOString(),
     error: row.error,
   }))
 }
@@ -51,8 +52,8 @@ interface StatusRow {
   size: string | null
   chunks: string
   runs: string
-  started_at: Date
-  ended_at: Date | null
+  started_at: string
+  ended_at: string | null
   error: string | null
 }
 
@@ -63,7 +64,8 @@ function statusSql(schema: string): string {
                 select from pg_stat_activity a
                  where a.pid = run.backend and a.backend_start = run.backend_start)
               then 'killed' else run.status end as status,
-         c.rows, c.bytes, c.chunks, i.size, r.runs, run.started_at, run.ended_at, run.error
+         c.rows, c.bytes, c.chunks, i.size, r.runs, run.error,
+         ${instantSql('run.started_at')} as started_at, ${instantSql('run.ended_at')} as ended_at
     from ${schema}.job
     join lateral (select * from ${schema}.run where run.job = job.id order by id desc limit 1) run on true
     join lateral (select count(*) as runs from ${schema}.run where run.job = job.id) r on true

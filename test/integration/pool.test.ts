@@ -1,6 +1,6 @@
-import { Pool } from 'pg'
+import { type CustomTypesConfig, Pool, types } from 'pg'
 import { afterEach, describe, expect, test } from 'vitest'
-import { copyRows, filter, load, status } from '../../src/index.ts'
+import { copyRows, filter, load, status, tableWriter } from '../../src/index.ts'
 import { useDatabase } from '../helpers/database.ts'
 import { backends } from '../helpers/loads.ts'
 import { useTempDir } from '../helpers/temp-dir.ts'
@@ -79,6 +79,34 @@ describe('a load through a pool of the caller', () => {
       code: 'TARGET_CONNECTION_LOST',
     })
     expect(pool.totalCount).toBe(0)
+  })
+
+  test('that reads times in its own way is as good', async () => {
+    const pool = new Pool({
+      connectionString: db.url,
+      max: 3,
+      types: {
+        getTypeParser: (oid: number, format?: 'text') =>
+          oid === types.builtins.TIMESTAMPTZ
+            ? (text: string) => `at ${text}`
+            : types.getTypeParser(oid, format),
+      } as CustomTypesConfig,
+    })
+    pools.push(pool)
+    const input = await dir.write('times.csv', csv(10))
+    const options = { input, to: pool, table: 'times', job: 'times' }
+    await load(options)
+    expect((await load(options)).completedAt).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/)
+    expect(await status({ to: pool, job: 'times' })).toMatchObject([
+      {
+        startedAt: expect.stringMatching(/Z$/) as string,
+        endedAt: expect.stringMatching(/Z$/) as string,
+      },
+    ])
+    const held = await tableWriter(options)
+    await expect(load(options)).rejects.toMatchObject({ code: 'CHECKPOINT_HELD' })
+    held.destroy()
+    await new Promise((resolve) => held.once('close', resolve))
   })
 
   test('that has fewer connections than lanes is refused', async () => {
