@@ -43,7 +43,10 @@ export async function copyParts(
   try {
     for await (const part of parts) {
       if (copy === null) {
-        copy = await begin(part.format)
+        copy = await begin(part.format).catch((error: unknown) => {
+          pool.give(part.block)
+          throw error
+        })
         firstRow = part.firstRow
       }
       // Not awaited: the kernel takes it while the next block is encoded. The pool bounds how many are under way.

@@ -4,6 +4,7 @@ import { asMessage, BlockPool } from '../../../src/copy/block-pool.ts'
 import { type CopyPart, encodeChunk } from '../../../src/copy/encode-chunk.ts'
 import { Kind } from '../../../src/copy/kinds.ts'
 import { type CopyColumn, RowCursor, RowPlan } from '../../../src/copy/rows.ts'
+import { copyParts } from '../../../src/target/copy-parts.ts'
 import { RangeReader } from '../../../src/run/range-reader.ts'
 import { StageList } from '../../../src/stage/stage-list.ts'
 import { defaultDialect } from '../../../src/source/csv/dialect.ts'
@@ -187,4 +188,16 @@ describe('a pool of blocks', () => {
     pool.close()
     await expect(waiting).rejects.toThrow('the block pool is closed')
   })
+})
+
+test('copyParts gives the block back when its COPY cannot begin', async () => {
+  const pool = new BlockPool(1)
+  async function* parts(): AsyncGenerator<CopyPart> {
+    const block = await pool.take()
+    yield { format: 'text', block, firstRow: 0, begins: true, ends: true }
+  }
+  const refused = new Error('refused')
+  for (const _ of [1, 2]) {
+    await expect(copyParts(parts(), pool, () => Promise.reject(refused))).rejects.toBe(refused)
+  }
 })
