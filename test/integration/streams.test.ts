@@ -8,12 +8,14 @@ import chain from 'stream-chain'
 import { describe, expect, expectTypeOf, test } from 'vitest'
 import {
   csv,
+  dedupe,
   derive,
   enrich,
   filter,
   flatMap,
   fromRows,
   load,
+  quality,
   type Row,
   type RowOfInput,
   select,
@@ -239,7 +241,7 @@ describe('a stream of chunks', () => {
     await expect(run()).rejects.toEqual(code('CHECKPOINT_INPUT_CHANGED'))
     await expect(run(through(where('id > 1')))).rejects.toEqual(code('CHECKPOINT_OPTIONS_CHANGED'))
     const typed = await tableWriter(options)
-    await expect(pipeline(csv(path, { types }).chunks(), typed)).rejects.toEqual(
+    await expect(pipeline(csv(path, { types }).chunks(typed.position), typed)).rejects.toEqual(
       code('CHECKPOINT_OPTIONS_CHANGED'),
     )
     expect(await db.value('select count(*) from refused')).toBe('10')
@@ -434,6 +436,37 @@ describe('a stream of chunks', () => {
     await pipeline(csv(path).chunks(), make, writer)
     expect(writer.rows).toBe(60_000)
     expect(held).toBeLessThan(100 << 20)
+  })
+
+  test('drops rows with a key that was there, and judges all rows at its end', async () => {
+    const path = await dir.write('twice.csv', `${csvOf(5_000)}${lines(2_500, 7_500)}`)
+    const rules = quality<Row>({ rows: { min: 8_000 }, unique: ['id'] })
+    const writer = await tableWriter({ to: db.url, table: 'twice', job: 'twice' })
+    const failed = pipeline(csv(path).chunks(), through(dedupe('id')), through(rules), writer)
+    await expect(failed).rejects.toMatchObject({
+      code: 'QUALITY_FAILED',
+      message: expect.stringContaining('rows is 7500') as string,
+      where: { source: path },
+    })
+    await closed(writer)
+    expect(await lastRun()).toEqual({ status: 'failed', error: 'QUALITY_FAILED' })
+    const again = await tableWriter({ to: db.url, table: 'twice', job: 'twice' })
+    const behind = pipeline(
+      csv(path).chunks({ byte: 14, record: 2, line: 2 }),
+      through(dedupe('id')),
+      again,
+    )
+    await expect(behind).rejects.toMatchObject({ code: 'CONFIG_USAGE' })
+    const warned = through(
+      quality<Row>({ rows: { min: 8_000 }, unique: ['id'] }, { onFailure: 'warn' }),
+    )
+    const other = await tableWriter({ to: db.url, table: 'twice2', job: 'twice2' })
+    await pipeline(csv(path).chunks(), through(dedupe('id')), warned, other)
+    expect(warned.findings.map(({ rule, passed }) => [rule, passed])).toEqual([
+      ['rows', false],
+      ['unique(id)', true],
+    ])
+    expect(await db.value('select count(*) from twice2')).toBe('7500')
   })
 
   test('looks up in the target through a pool', async () => {

@@ -19,7 +19,12 @@ import { indexRange } from '../index-range.ts'
 import type { RangeBytes } from '../lane-protocol.ts'
 import { batchesOf } from '../staged-range.ts'
 import { readableOf } from './readable-of.ts'
-import { StreamChunk, type StreamPlace, type StreamSchema } from './stream-chunk.ts'
+import {
+  StreamChunk,
+  type StreamOrigin,
+  type StreamPlace,
+  type StreamSchema,
+} from './stream-chunk.ts'
 
 const MAX_RECORD = 16 << 20
 const CHUNK_BYTES = 8 << 20
@@ -95,9 +100,10 @@ async function* readChunks(
   const chunkRecords = Math.max(1, Math.floor(MOST_FIELDS / Math.max(1, fieldCount)))
   const limits = { chunkSize: CHUNK_BYTES, chunkRecords, maxRecord: MAX_RECORD }
   const buffers = new BufferPool(CHUNK_BYTES, Infinity)
+  const origin = originOf(start, schema, from)
   const end = source.size
   for await (const piece of cut(source, engine, from ?? start.data, end, limits, buffers)) {
-    yield* chunksOf(piece, start, schema)
+    yield* chunksOf(piece, start, origin, schema)
   }
   await source.verify()
 }
@@ -120,12 +126,24 @@ function schemaOf(
   return { slots: fields.length, columns: columnsOf(fields), stages: [] }
 }
 
+function originOf(
+  { source: { name, identity }, dialect }: CsvStart,
+  { columns }: StreamSchema,
+  from: Position | null,
+): StreamOrigin {
+  const typed = columns.filter(({ type }) => type !== 'text')
+  const types = typed.map((column) => `${column.name} ${column.type ?? ''}`)
+  const read = { ...dialect, ...(types.length > 0 && { types }) }
+  return { name, identity, dialect: read, isContinued: from !== null }
+}
+
 function* chunksOf(
   source: RangeBytes,
-  { engine, source: { name, identity }, dialect, fieldCount }: CsvStart,
+  { engine, dialect, fieldCount }: CsvStart,
+  origin: StreamOrigin,
   schema: StreamSchema,
 ): Generator<StreamChunk> {
-  const input = { source: name, dialect, fieldCount }
+  const input = { source: origin.name, dialect, fieldCount }
   const index = indexRange(engine, input, source)
   // The engine's own are used again for the next range, while chunks of this one are still on their way.
   const offsets = index.offsets.slice(0, index.rowCount * index.fieldCount * 2)
@@ -133,9 +151,6 @@ function* chunksOf(
   const text = new FieldText(fields)
   const decoders = schema.columns.map(({ type }) => decoderOf(type ?? 'text'))
   const checksum = crc32(fields.bytes)
-  const typed = schema.columns.filter(({ type }) => type !== 'text')
-  const types = typed.map((column) => `${column.name} ${column.type ?? ''}`)
-  const origin = { name, identity, dialect: { ...dialect, ...(types.length > 0 && { types }) } }
   let before = 0
   // A range of nothing but skipped lines is a chunk too: it is committed like others.
   const batches = fields.rowCount === 0 ? [fields] : batchesOf(fields)

@@ -66,6 +66,7 @@ async function* readChunks(
     name,
     identity: null,
     dialect: { columns: columns.map((one) => `${one.name} ${one.type ?? ''}`) },
+    isContinued: from !== null,
   }
   const done = from?.byte ?? 0
   let at = await batches.skip(done)

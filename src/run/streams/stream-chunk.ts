@@ -12,6 +12,8 @@ export interface StreamOrigin {
   readonly identity: InputIdentity | null
   /** What decides how it is read. */
   readonly dialect: object
+  /** Whether it is read from a position on: what came before is not known. */
+  readonly isContinued: boolean
 }
 
 /** What is known of a chunk beside its rows. */

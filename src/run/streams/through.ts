@@ -1,13 +1,18 @@
 import { Transform } from 'node:stream'
 import { ConfigError } from '../../core/errors.ts'
+import { KeySets } from '../../stage/keys/key-sets.ts'
+import type { Finding } from '../../stage/quality/finding.ts'
 import type { AnyStage, StageContext } from '../../stage/stage.ts'
-import { addStats, StageList, type StageStats } from '../../stage/stage-list.ts'
+import { type AskKeys, addStats, StageList, type StageStats } from '../../stage/stage-list.ts'
 import type { Server } from '../../target/connect.ts'
 import { stageFailureError } from '../bad-row.ts'
+import { brokenRules } from '../quality-gate.ts'
 import { StageConnection } from '../stage-connection.ts'
 import { identityOf } from '../stage-source.ts'
 import { requireChunk, StreamChunk, type StreamSchema } from './stream-chunk.ts'
 
+/** The owner of all keys: a stream goes through its input once. */
+const ALL_ROWS = 1
 /** Chunks that wait before and behind a stage. */
 const WAITING = 2
 
@@ -19,8 +24,10 @@ export interface ThroughOptions {
 /**
  * A stage as a Duplex of chunks, to be composed with others by `chain` of stream-chain, or by pipeline().
  *
- * Shape:  `chain([through(filter(...)), through(derive(...))])`. `stats` tells what it has done.
- * Errors: CONFIG_* for a stage that does not fit the columns; STAGE_* for the first row that it could not take.
+ * Shape:  `chain([through(filter(...)), through(derive(...))])`. `stats` tells what it has done. dedupe() and quality() see
+ *         the rows of their stream: it has to begin at the start of its input, and `findings` tells what was judged.
+ * Errors: CONFIG_* for a stage that does not fit the columns, or would have to know rows before the stream's position;
+ *         STAGE_* for the first row that it could not take; QUALITY_FAILED at the end.
  */
 export function through(stage: AnyStage, options: ThroughOptions = {}): StageStream {
   return new StageStream(stage, options)
@@ -29,6 +36,8 @@ export function through(stage: AnyStage, options: ThroughOptions = {}): StageStr
 interface Bound {
   readonly list: StageList
   readonly schema: StreamSchema
+  /** What the stage remembers of the rows before. */
+  readonly sets: KeySets
 }
 
 /** See through(). */
@@ -37,6 +46,9 @@ export class StageStream extends Transform {
   readonly #connection: StageConnection | null
   #bound: Promise<Bound> | null = null
   #stats: StageStats | null = null
+  #facts: readonly unknown[] = []
+  #findings: readonly Finding[] = []
+  #source = 'the stream'
 
   constructor(stage: AnyStage, { to }: ThroughOptions) {
     super({ objectMode: true, highWaterMark: WAITING })
@@ -50,6 +62,11 @@ export class StageStream extends Transform {
     return this.#stats
   }
 
+  /** What the rules of quality() have come to, at the end of the stream. */
+  get findings(): readonly Finding[] {
+    return this.#findings
+  }
+
   override _transform(
     chunk: StreamChunk,
     _: BufferEncoding,
@@ -59,6 +76,14 @@ export class StageStream extends Transform {
       (taken) => callback(null, taken),
       (error: unknown) => callback(error as Error),
     )
+  }
+
+  override _flush(callback: (error: Error | null) => void): void {
+    const { measure } = this.#stage
+    if (measure !== undefined) this.#findings = measure.judge(this.#facts[0] ?? null, new Date())
+    const broken = this.#findings.filter(({ passed }) => !passed)
+    const stops = broken.length > 0 && measure?.onFailure === 'stop'
+    callback(stops ? brokenRules(broken, this.#source) : null)
   }
 
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
@@ -75,8 +100,11 @@ export class StageStream extends Transform {
 
   async #take(chunk: StreamChunk): Promise<StreamChunk> {
     requireChunk(chunk)
-    const { list, schema } = await (this.#bound ??= this.#bind(chunk.schema))
-    const { chunk: data, stats, failures } = await list.apply(chunk.data)
+    const { list, schema, sets } = await (this.#bound ??= this.#bind(chunk))
+    const ask: AskKeys = (stage, set, keys) =>
+      Promise.resolve(sets.firsts({ stage, set }, keys, ALL_ROWS, []))
+    const { chunk: data, stats, failures, facts } = await list.apply(chunk.data, ask)
+    this.#facts = list.mergeFacts(this.#facts, facts)
     const failure = failures.toSorted((a, b) => a.record - b.record)[0]
     if (failure !== undefined) throw stageFailureError(failure, chunk.place.whereIs(failure.record))
     const [done] = stats
@@ -84,7 +112,11 @@ export class StageStream extends Transform {
     return new StreamChunk(data, schema, chunk.place, chunk.added + (done?.added ?? 0))
   }
 
-  async #bind(input: StreamSchema): Promise<Bound> {
+  async #bind({ schema: input, place: { origin } }: StreamChunk): Promise<Bound> {
+    const { keySets = [], measure } = this.#stage
+    const remembers = keySets.length > 0 || measure !== undefined
+    if (remembers && origin.isContinued) throw nothingBefore(this.#stage.name)
+    this.#source = origin.name
     const list = new StageList([this.#stage], input.columns, input.slots)
     const stages = [...input.stages, await identityOf(this.#stage)]
     try {
@@ -93,7 +125,8 @@ export class StageStream extends Transform {
       await list.close().catch(() => undefined) // the first error tells more
       throw error
     }
-    return { list, schema: { slots: list.slots, columns: list.openColumns, stages } }
+    const schema = { slots: list.slots, columns: list.openColumns, stages }
+    return { list, schema, sets: new KeySets(list.keySets) }
   }
 
   #context(): StageContext {
@@ -104,6 +137,13 @@ export class StageStream extends Transform {
         connection?.query(text, values) ?? Promise.reject(noServer(this.#stage.name)),
     }
   }
+}
+
+function nothingBefore(stage: string): ConfigError {
+  const message = `stage ${stage} has to know all rows, and the stream begins behind some of them`
+  return new ConfigError('CONFIG_USAGE', message, {
+    hint: 'load() takes up such stages where an earlier run has stopped',
+  })
 }
 
 function noServer(stage: string): ConfigError {
