@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Readable, Writable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
+import { finished, pipeline } from 'node:stream/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { Pool } from 'pg'
@@ -488,6 +488,19 @@ describe('a stream of chunks', () => {
     ).rejects.toMatchObject({
       code: 'CONFIG_USAGE',
     })
+  })
+
+  test('stops when it is destroyed as it begins', async () => {
+    const path = await dir.write('begun.csv', csvOf(10))
+    const writer = await tableWriter({ to: db.url, table: 'begun', job: 'begun' })
+    const ended = expect(finished(writer)).rejects.toMatchObject({
+      code: expect.stringMatching(/^(RUN_ABORTED|ERR_STREAM_PREMATURE_CLOSE)$/) as string,
+    })
+    const [chunk] = (await csv(path).chunks().toArray()) as StreamChunk[]
+    writer.write(chunk)
+    writer.destroy()
+    await ended
+    expect(await backends(db)).toEqual([])
   })
 
   test('stops when asked to, also while it waits for its source', async () => {

@@ -15,6 +15,7 @@ import { ChunkLoader } from '../../target/chunk-transaction.ts'
 import { connect, type ConnectionTarget, disconnect, type Server } from '../../target/connect.ts'
 import { RefusedRow } from '../../target/copy-parts.ts'
 import { wrapServerError } from '../../target/server-error.ts'
+import { aborted } from '../abort.ts'
 import { badValueError, refusedRowError } from '../bad-row.ts'
 import { JobKeeper } from '../job-keeper.ts'
 import { COMMIT_LATER, LaneConnection } from '../lane-connection.ts'
@@ -160,6 +161,7 @@ export class TableWriter extends Writable {
     requireChunk(chunk)
     this.#requireNext(chunk)
     this.#loading ??= await this.#begin(chunk)
+    if (this.destroyed) throw aborted() // what ends a feed has been and gone
     const { loader, plan } = this.#loading
     if (chunk.place.isFirst) {
       this.#feed = new RangeFeed(chunk, plan, this.#cursor, this.#pool)
