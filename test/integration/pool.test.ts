@@ -11,6 +11,7 @@ const pools: Pool[] = []
 
 function poolOf(max: number): Pool {
   const pool = new Pool({ connectionString: db.url, max, options: '-c statement_timeout=4321' })
+  pool.on('error', () => undefined) // end() does not wait for its connections, which the end of the database may cut
   pools.push(pool)
   return pool
 }
