@@ -9,7 +9,7 @@ export type ClientSource = string | PgPool | PgClient
 /**
  * Works over a connection: one of its own, one that a pool lends, or the caller's.
  *
- * Errors: as connect(); CONFIG_USAGE for a client that is not connected; what the work throws.
+ * Errors: as connect(); CONFIG_USAGE for a client that is not connected, or worked over already; what the work throws.
  */
 export async function useClient<T>(
   source: ClientSource,
@@ -23,7 +23,7 @@ export async function useClient<T>(
   }
   if (isClient(source)) {
     if (isUnconnected(source as Client)) throw unconnected()
-    return heard(source as Client, work)
+    return alone(source as Client, () => heard(source as Client, work))
   }
   const client = await borrow(source, CONNECT_TIMEOUT_MS)
   let close = true // after a failure: its connection may be about to end, or a transaction still be open
@@ -38,6 +38,20 @@ export async function useClient<T>(
 
 function isClient(source: PgPool | PgClient): source is PgClient {
   return 'connection' in source
+}
+
+/** Callers' clients that are worked over. */
+const busy = new WeakSet<Client>()
+
+/** Two works over one client would be in one transaction, and the end of one would keep half of the other. */
+async function alone<T>(client: Client, work: () => Promise<T>): Promise<T> {
+  if (busy.has(client)) {
+    throw new ConfigError('CONFIG_USAGE', 'the client is copying other rows at the moment', {
+      hint: 'wait for one to end before the next begins, or use a pool',
+    })
+  }
+  busy.add(client)
+  return work().finally(() => busy.delete(client))
 }
 
 /** A connection that dies meanwhile tells the query under way; without a listener it would also end the process. */

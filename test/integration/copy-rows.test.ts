@@ -200,6 +200,23 @@ describe('copyRows', () => {
     expect(stuck.destroyed).toBe(true)
   })
 
+  test('refuses a client that copies other rows: one transaction would hold both', async () => {
+    await empty()
+    const client = await pool.connect()
+    const target = { to: client, table: 'thing' }
+    try {
+      const first = copyRows(target, things(30_000))
+      await expect(copyRows(target, things(10, 50_000))).rejects.toMatchObject({
+        code: 'CONFIG_USAGE',
+      })
+      await first
+      await copyRows(target, things(10, 50_000))
+    } finally {
+      client.release()
+    }
+    expect(await count()).toBe(30_010)
+  })
+
   test('takes the keys that are named, and no others', async () => {
     await empty()
     const rows = [

@@ -129,6 +129,35 @@ describe('a stream of chunks', () => {
     expect(held).toBeLessThan(128 << 20)
   })
 
+  test('refuses types of columns that are not there', async () => {
+    const path = await dir.write('typo.csv', csvOf(1))
+    const chunks = csv(path, { types: { idd: 'int8' } }).chunks()
+    await expect(chunks.toArray()).rejects.toMatchObject({
+      code: 'CONFIG_UNKNOWN_COLUMN',
+      hint: 'its columns are "id", "note", "price"',
+    })
+  })
+
+  test('that is complete is refused when its rows are gone, and when a chunk is missing', async () => {
+    const path = await dir.write('gone.csv', csvOf(10_000))
+    const options = { to: db.url, table: 'gone', job: 'gone' }
+    const holed = async function* (chunks: AsyncIterable<StreamChunk>) {
+      let n = 0
+      for await (const chunk of chunks) if (n++ !== 1) yield chunk
+    }
+    const first = await tableWriter(options)
+    await expect(pipeline(csv(path).chunks(), holed, first)).rejects.toMatchObject({
+      code: 'CONFIG_USAGE',
+    })
+    const writer = await tableWriter(options)
+    await pipeline(csv(path).chunks(writer.position), writer)
+    await db.query('truncate gone')
+    await expect(tableWriter(options)).rejects.toMatchObject({ code: 'CHECKPOINT_TARGET_CHANGED' })
+    await db.query('drop table gone')
+    await expect(tableWriter(options)).rejects.toMatchObject({ code: 'CHECKPOINT_TARGET_CHANGED' })
+    expect(await lastRun()).toEqual({ status: 'failed', error: 'CHECKPOINT_TARGET_CHANGED' })
+  })
+
   test('goes through stages, composed by stream-chain, into a table', async () => {
     const trips = csv(await dir.write('staged.csv', csvOf(20_000)), { types })
     const keep = through(filter((row: { id: bigint }) => row.id % 2n === 0n))
@@ -154,11 +183,11 @@ describe('a stream of chunks', () => {
     ).toEqual([{ count: 10_001, sum: 99_990_004, double: '30003' }])
     expect(
       await db.query(
-        'select sum(read)::int as read, sum(loaded)::int as loaded, sum(added)::int as added from millrace.claim',
+        "select sum(read)::int as read, sum(loaded)::int as loaded, sum(added)::int as added from millrace.claim join millrace.job on job.id = claim.job where key = 'staged'",
       ),
     ).toEqual([{ read: 20_000, loaded: 10_001, added: 1 }])
     expect(await backends(db)).toEqual([])
-    expect(await db.query('select status from millrace.run')).toEqual([{ status: 'complete' }])
+    expect(await lastRun()).toEqual({ status: 'complete', error: null })
   })
 
   test('stores what load() stores', async () => {

@@ -122,7 +122,14 @@ function schemaOf(
     const message = `columns names ${String(columns.length)}, the input has ${String(start.fieldCount)} fields`
     throw new ConfigError('CONFIG_BAD_VALUE', message)
   }
-  const fields = givenFields(columnNames(start), types)
+  const names = columnNames(start)
+  const unknown = Object.keys(types).find((name) => !names.includes(name))
+  if (unknown !== undefined) {
+    const message = `types names column ${JSON.stringify(unknown)}, which the input does not have`
+    const known = names.map((name) => JSON.stringify(name)).join(', ')
+    throw new ConfigError('CONFIG_UNKNOWN_COLUMN', message, { hint: `its columns are ${known}` })
+  }
+  const fields = givenFields(names, types)
   return { slots: fields.length, columns: columnsOf(fields), stages: [] }
 }
 
@@ -152,6 +159,7 @@ function* chunksOf(
   const decoders = schema.columns.map(({ type }) => decoderOf(type ?? 'text'))
   const checksum = crc32(fields.bytes)
   let before = 0
+  let ordinal = 0
   // A range of nothing but skipped lines is a chunk too: it is committed like others.
   const batches = fields.rowCount === 0 ? [fields] : batchesOf(fields)
   for (const batch of batches) {
@@ -161,7 +169,7 @@ function* chunksOf(
       origin,
       range: source.range,
       checksum,
-      isFirst: first === 0,
+      ordinal: ordinal++,
       isLast: before === fields.rowCount,
       whereIs: (record) => placeOfRow(first + record, { engine, input }, source),
     }

@@ -90,7 +90,7 @@ async function* readChunks(
         lines: chunk.rowCount,
       },
       checksum: 0,
-      isFirst: true,
+      ordinal: 0,
       isLast: true,
       whereIs: (record) => ({ source: name, record: start + record + 1 }),
     }

@@ -23,7 +23,8 @@ export interface StreamPlace {
   readonly range: Range
   /** CRC-32 of the range's bytes; 0 where there are none. */
   readonly checksum: number
-  readonly isFirst: boolean
+  /** Which of the range's chunks it is, from 0. */
+  readonly ordinal: number
   readonly isLast: boolean
   /** Where the record of a row is that was in the chunk as it was read. */
   whereIs(record: number): Where

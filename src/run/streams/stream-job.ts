@@ -95,7 +95,7 @@ export function positionBehind(claims: readonly Claim[]): Position | null {
  *
  * Errors: CHECKPOINT_* for what has changed, CONFIG_* for columns that do not fit, TARGET_NO_TABLE.
  */
-export function readyJob(known: StreamJob, chunk: StreamChunk): Promise<ReadyJob> {
+export async function readyJob(known: StreamJob, chunk: StreamChunk): Promise<ReadyJob> {
   return known.input === null ? beginJob(known, chunk) : resumeJob(known, known.input, chunk)
 }
 
@@ -121,22 +121,27 @@ async function makeTable(known: StreamJob, chunk: StreamChunk): Promise<Table> {
   return (await createTable(known.client, known.name, columns)).table
 }
 
-async function resumeJob(
-  { client, job, table, claims, name }: StreamJob,
-  input: JobInput,
-  chunk: StreamChunk,
-): Promise<ReadyJob> {
+/**
+ * Refuses a job that was begun with another table, or whose rows are gone from it.
+ *
+ * Errors: CHECKPOINT_TARGET_CHANGED.
+ */
+export async function requireTarget({ client, job, table, claims }: StreamJob): Promise<void> {
   const before = job.target as JobTarget
   requireSameTarget(before, table === null ? null : jobTarget(table, before.created))
+  const rows = claims.reduce((sum, claim) => sum + claim.loaded, 0)
+  if (table !== null) await requireLoadedRows(client, before, table, rows)
+}
+
+function resumeJob({ job, table, name }: StreamJob, input: JobInput, chunk: StreamChunk): ReadyJob {
   if (table === null) throw noTable(name)
+  const before = job.target as JobTarget
   const options = job.options as JobOptions
   const { origin } = chunk.place
   requireSameDialect(options, origin.dialect)
   requireSameStages(options, chunk.schema.stages)
   const mapping = mapInSlotOrder(table, chunk.schema.columns, { byPosition: before.created })
   requireSameColumns(options, optionsOf(chunk, mapping))
-  const rows = claims.reduce((sum, claim) => sum + claim.loaded, 0)
-  await requireLoadedRows(client, before, table, rows)
   requireSameInput(origin.name, input.identity, origin.identity)
   return { table, mapping, input: input.id }
 }

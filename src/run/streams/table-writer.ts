@@ -28,6 +28,7 @@ import {
   type ReadyJob,
   readStreamJob,
   readyJob,
+  requireTarget,
   type StreamJob,
 } from './stream-job.ts'
 
@@ -74,11 +75,18 @@ export async function tableWriter(options: TableWriterOptions): Promise<TableWri
     await prepareState(client, stateSchema)
     const name = await resolveTable(client, parseTableName(options.table))
     const job = await holdJob(client, stateSchema, options.job, VERSION)
-    const table = await findTable(client, name)
-    const known = await readStreamJob(client, stateSchema, job, options.resume ?? 'resume')
-    const { create = 'if-missing', types = {}, log = silentLog } = options
-    const stream = { client, stateSchema, job, name, table, create, types, ...known }
-    return new TableWriter(stream, positionBehind(known.claims), connection, log)
+    try {
+      const table = await findTable(client, name)
+      const known = await readStreamJob(client, stateSchema, job, options.resume ?? 'resume')
+      const { create = 'if-missing', types = {}, log = silentLog } = options
+      const stream = { client, stateSchema, job, name, table, create, types, ...known }
+      if (known.input !== null) await requireTarget(stream)
+      return new TableWriter(stream, positionBehind(known.claims), connection, log)
+    } catch (error) {
+      const code = error instanceof MillraceError ? error.code : 'INTERNAL'
+      await endRun(client, stateSchema, job.run, 'failed', code).catch(() => undefined)
+      throw error
+    }
   } catch (error) {
     await disconnect(connection, client).catch(() => undefined) // the first error tells more
     throw wrapServerError(error)
@@ -104,6 +112,8 @@ export class TableWriter extends Writable {
   #position: Position | null
   /** Where the next range starts; null where any may come. */
   #next: number | null
+  /** Of the chunk before, in its range. */
+  #ordinal = 0
   #rows = 0
 
   /** @internal */
@@ -163,7 +173,7 @@ export class TableWriter extends Writable {
     this.#loading ??= await this.#begin(chunk)
     if (this.destroyed) throw aborted() // what ends a feed has been and gone
     const { loader, plan } = this.#loading
-    if (chunk.place.isFirst) {
+    if (chunk.place.ordinal === 0) {
       this.#feed = new RangeFeed(chunk, plan, this.#cursor, this.#pool)
       this.#loaded = loader.load(this.#feed)
       this.#loaded.catch(() => undefined) // whoever waits for it hears of it
@@ -179,9 +189,11 @@ export class TableWriter extends Writable {
   }
 
   /** Rows of a range that is not whole, or not the next one, would be lost or doubled. */
-  #requireNext({ place: { isFirst }, range }: StreamChunk): void {
-    if (isFirst !== (this.#feed === null)) throw notWhole()
-    if (!isFirst) return
+  #requireNext({ place: { ordinal }, range }: StreamChunk): void {
+    const expected = this.#feed === null ? 0 : this.#ordinal + 1
+    if (ordinal !== expected) throw notWhole()
+    this.#ordinal = ordinal
+    if (ordinal > 0) return
     if (range.start !== (this.#next ?? range.start)) throw notNext(range, this.#next!)
     this.#next = range.end
   }
