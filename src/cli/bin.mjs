@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..')
-const main = join(root, 'dist', 'cli', 'main.js')
+const main = join(root, 'dist', 'bundle', 'main.js')
 
 if (!existsSync(main)) {
   const { resolve } = createRequire(import.meta.url)
@@ -16,6 +16,7 @@ if (!existsSync(main)) {
     ['assemblyscript/bin/asc.js', '--config', join(root, 'src/copy/kernel/asconfig.json')],
     ['assemblyscript/bin/asc.js', '--config', join(root, 'src/source/csv/kernel/asconfig.json')],
     ['typescript/bin/tsc', '-p', join(root, 'src/tsconfig.json')],
+    [join(root, 'src/bundle.mjs')],
   ]) {
     const build = spawnSync(process.execPath, [resolve(compiler), ...options], {
       stdio: ['ignore', 'inherit', 'inherit'],
