@@ -67,6 +67,7 @@ describe('a load through a pool of the caller', () => {
       options: pool.options,
       async connect() {
         const client = await pool.connect()
+        client.on('error', () => undefined) // it may come before the client is lent
         const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
         await db.query('select pg_terminate_backend($1)', [rows[0]!.pid])
         return client
