@@ -2,14 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { toError } from '../core/errors.ts'
 import { aborted } from './abort.ts'
-import type {
-  FromLane,
-  FromThread,
-  LaneInput,
-  ThreadData,
-  ThreadMessage,
-  ToLane,
-} from './lane-protocol.ts'
+import type { FromLane, FromThread, LaneInput, ThreadMessage, ToLane } from './lane-protocol.ts'
 import type { Server } from '../target/connect.ts'
 import { LaneWork } from './lane-work.ts'
 import type { RunStages, StageSource } from './stage-source.ts'
@@ -38,7 +31,7 @@ type OnMessage = (lane: LaneHandle, message: FromLane) => void
  */
 export function startLane(stages: StageSource, server: Server, onMessage: OnMessage): LaneHandle {
   const portable = stages.isPortable && typeof server === 'string'
-  return portable ? new ThreadLane(stages, onMessage) : new LocalLane(onMessage)
+  return portable ? new ThreadLane(onMessage) : new LocalLane(onMessage)
 }
 
 class ThreadLane implements LaneHandle {
@@ -48,10 +41,8 @@ class ThreadLane implements LaneHandle {
   readonly ended: Promise<void>
   inFlight = 0
 
-  constructor({ hasModules }: StageSource, onMessage: OnMessage) {
-    const workerData: ThreadData = { hasModules }
+  constructor(onMessage: OnMessage) {
     this.#worker = new Worker(new URL('./lane-thread.js', import.meta.url), {
-      workerData,
       // Chunks live outside the heap; a small young generation keeps the heap of each lane at a few MB.
       resourceLimits: { maxYoungGenerationSizeMb: 8 },
     })

@@ -42,12 +42,6 @@ export interface FieldInfo {
   readonly type: string
 }
 
-/** What the thread of a lane is told when it starts. */
-export interface ThreadData {
-  /** Whether it is going to run modules of stages. */
-  readonly hasModules: boolean
-}
-
 /** Which keys of some rows are the first of their kind, asked while their range goes through the stages. */
 export interface KeyQuestion {
   readonly id: number

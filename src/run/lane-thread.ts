@@ -1,8 +1,7 @@
-import { parentPort, workerData } from 'node:worker_threads'
+import { parentPort } from 'node:worker_threads'
 import { aborted } from './abort.ts'
-import type { ThreadData, ThreadMessage } from './lane-protocol.ts'
+import type { ThreadMessage } from './lane-protocol.ts'
 import { LaneWork } from './lane-work.ts'
-import { prepareModules } from './stage-module.ts'
 import { makeStages } from './stage-source.ts'
 import { packError } from './wire-error.ts'
 
@@ -25,4 +24,3 @@ port.on('message', (message: ThreadMessage) => {
   else work.receive(message)
 })
 port.postMessage({ type: 'ready' })
-if ((workerData as ThreadData).hasModules) prepareModules()

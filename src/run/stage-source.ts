@@ -35,12 +35,8 @@ export class StageSource {
   /** Whether the lanes' threads can make the same stages. */
   readonly isPortable: boolean
 
-  /** Whether any are in modules. */
-  readonly hasModules: boolean
-
   constructor(options: readonly StageOption[]) {
     this.#options = options
-    this.hasModules = options.some(isPath)
     this.isPortable = options.every((option) => isPath(option) || option.wire !== null)
   }
 
