@@ -1,60 +1,95 @@
+import { readFile } from 'node:fs/promises'
 import type { JitiOptions, TransformOptions } from 'jiti'
 import type { Options as StripOptions } from 'sucrase'
 import { ConfigError, toError } from '../core/errors.ts'
 import * as stages from '../stage/stages.ts'
+import { isLone, runLone } from './lone-module.ts'
 
-/** A module as JavaScript, with those that it imports: by file name, which of jiti's two forms it is in, and its code. */
+/**
+ * A module as JavaScript.
+ *
+ * Shape: `code` of one that runs alone; else with those that it imports, by file name and which of jiti's two forms each
+ *        is in.
+ */
 export interface CompiledModule {
   readonly path: string
-  readonly code: ReadonlyMap<string, string>
+  readonly code: string | ReadonlyMap<string, string>
+}
+
+/** What a module exports by default, its text with that of the modules it imports, and how a lane gets the same. */
+interface Compiled {
+  readonly exported: unknown
+  readonly source: string
+  readonly module: CompiledModule
 }
 
 /**
  * Loads a module that is written in TypeScript or JavaScript, and keeps what it was compiled to: the compiler takes a
- * quarter of a second to load, once a run is enough.
+ * tenth of a second to load, once a run is enough.
  *
- * Shape:  `exported` is its default export; `source` its text, and that of the modules that were compiled with it.
- *         `import ... from 'millrace'` finds the stages of this program, wherever the module is.
+ * Shape:  `import ... from 'millrace'` finds the stages of this program, wherever the module is.
  * Errors: CONFIG_BAD_STAGE.
  */
-export async function compileModule(path: string): Promise<{
-  readonly exported: unknown
-  readonly source: string
-  readonly module: CompiledModule
-}> {
-  const [{ createJiti }, { transform: strip }] = await Promise.all([
-    import('jiti'),
-    import('sucrase'),
-  ])
-  const code = new Map<string, string>()
-  const sources = new Set<string>()
-  const transform = (options: TransformOptions): { code: string } => {
-    sources.add(options.source)
-    const compiled = NEEDS_BABEL.test(options.source)
-      ? createJiti(import.meta.url, OPTIONS).transform(options)
-      : strip(options.source, { ...STRIP, filePath: options.filename ?? path }).code
-    code.set(keyOf(options), compiled)
-    return { code: compiled }
-  }
-  const exported = await importWith(path, { ...OPTIONS, transform })
-  // Sorted: modules may be compiled in another order the next time.
-  return { exported, source: [...sources].sort().join('\n'), module: { path, code } }
+export async function compileModule(path: string): Promise<Compiled> {
+  const { transform } = await import('sucrase')
+  const strip: Strip = (source, file) => transform(source, { ...STRIP, filePath: file }).code
+  return orBad(path, async () => {
+    const lone = /\.m?[jt]s$/.test(path) ? await compileLone(path, strip) : null
+    return lone ?? (await compileWithImports(path, strip))
+  })
 }
 
 /** Runs a module that was compiled before, in whichever thread; returns its default export. Errors: CONFIG_BAD_STAGE. */
 export function runModule({ path, code }: CompiledModule): Promise<unknown> {
+  if (typeof code === 'string') return orBad(path, async () => await runLone(path, code))
   const transform = (options: TransformOptions): { code: string } => {
     const compiled = code.get(keyOf(options))
     if (compiled === undefined) throw new Error(`${options.filename ?? path} was not compiled`)
     return { code: compiled }
   }
-  return importWith(path, { ...OPTIONS, transform })
+  return orBad(path, () => importWith(path, transform))
 }
 
-async function importWith(path: string, options: JitiOptions): Promise<unknown> {
+/** TypeScript to CommonJS. */
+type Strip = (source: string, file: string) => string
+
+/** A module that needs nothing around it; null for any other. */
+async function compileLone(path: string, strip: Strip): Promise<Compiled | null> {
+  const source = await readFile(path, 'utf8')
+  if (NEEDS_BABEL.test(source)) return null
+  const code = strip(source, path)
+  if (!isLone(code)) return null
+  return { exported: await runLone(path, code), source, module: { path, code } }
+}
+
+async function compileWithImports(path: string, strip: Strip): Promise<Compiled> {
   const { createJiti } = await import('jiti')
+  const code = new Map<string, string>()
+  const sources = new Set<string>()
+  const exported = await importWith(path, (options) => {
+    sources.add(options.source)
+    const compiled = NEEDS_BABEL.test(options.source)
+      ? createJiti(import.meta.url, OPTIONS).transform(options)
+      : strip(options.source, options.filename ?? path)
+    code.set(keyOf(options), compiled)
+    return { code: compiled }
+  })
+  // Sorted: modules may be compiled in another order the next time.
+  return { exported, source: [...sources].sort().join('\n'), module: { path, code } }
+}
+
+async function importWith(
+  path: string,
+  transform: (options: TransformOptions) => { code: string },
+): Promise<unknown> {
+  const { createJiti } = await import('jiti')
+  const jiti = createJiti(import.meta.url, { ...OPTIONS, transform })
+  return await await jiti.import(path, { default: true })
+}
+
+async function orBad<T>(path: string, load: () => Promise<T>): Promise<T> {
   try {
-    return await await createJiti(import.meta.url, options).import(path, { default: true })
+    return await load()
   } catch (error) {
     throw badModule(path, `cannot be loaded: ${firstLine(toError(error).message)}`, error)
   }
