@@ -1,9 +1,7 @@
 #!/usr/bin/env node
 // Runs the built command line. A clone that was installed without install scripts (npm ci --ignore-scripts) is not
 // built yet: then the compilers, development dependencies of the clone, build it first.
-import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -11,6 +9,8 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..')
 const main = join(root, 'dist', 'bundle', 'main.js')
 
 if (!existsSync(main)) {
+  const { spawnSync } = await import('node:child_process')
+  const { createRequire } = await import('node:module')
   const { resolve } = createRequire(import.meta.url)
   for (const [compiler, ...options] of [
     ['assemblyscript/bin/asc.js', '--config', join(root, 'src/copy/kernel/asconfig.json')],
