@@ -1,5 +1,5 @@
 import { isAscii } from 'node:buffer'
-import { type Decode, decodeText } from './decode.ts'
+import { type AsciiText, type Decode, decodeText, NOT_ASCII } from './decode.ts'
 import type { Fields } from './fields.ts'
 import { unquote } from './unquote.ts'
 import type { Result, Value } from './value.ts'
@@ -15,7 +15,7 @@ export class BadText extends Error {
 }
 
 /** The bytes of a range, and what all columns of its fields need to read them. */
-export class FieldText {
+export class FieldText implements AsciiText {
   readonly #bytes: Buffer
   readonly #quote: number
   #ascii: string | null | undefined
@@ -69,7 +69,7 @@ export class FieldColumn {
     if (from < 0) return null
     const to = offsets[k + 1]!
     if (to < 0) return this.#quotedValue(from, ~to)
-    const value = this.#decode(bytes, this.#text.ascii, from, to)
+    const value = this.#decode(bytes, this.#text, from, to)
     if (value === undefined) throw new BadText(to - from)
     return value
   }
@@ -81,13 +81,13 @@ export class FieldColumn {
     const from = offsets[k]!
     if (from < 0) return null
     const to = offsets[k + 1]!
-    if (to >= 0) return decodeText(bytes, this.#text.ascii, from, to)
+    if (to >= 0) return decodeText(bytes, this.#text, from, to)
     return this.#text.unquoted(from, ~to).toString()
   }
 
   #quotedValue(from: number, to: number): Value {
     const bytes = this.#text.unquoted(from, to)
-    const value = this.#decode(bytes, null, 0, bytes.length)
+    const value = this.#decode(bytes, NOT_ASCII, 0, bytes.length)
     if (value === undefined) throw new BadText(bytes.length)
     return value
   }
@@ -115,4 +115,16 @@ export class ValueColumn {
     if (value == null) return null
     return value instanceof Date ? value.toISOString() : String(value)
   }
+}
+
+/**
+ * Room for the values of some columns.
+ *
+ * Why no map(): V8 gives it arrays of another elements kind once it has optimized the caller, and then all that it has
+ *      optimized for the first kind is compiled anew: 0.2 s of CPU in a load.
+ */
+export function valueArrays(columns: number, rowCount: number): Result[][] {
+  const arrays: Result[][] = []
+  for (let c = 0; c < columns; c++) arrays.push(new Array<Result>(rowCount))
+  return arrays
 }

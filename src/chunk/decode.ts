@@ -3,14 +3,16 @@ import type { Value } from './value.ts'
 /**
  * Decodes the text of a field, bytes[from, to), to the value a stage sees; undefined where it is none of the type.
  *
- * Shape: `ascii` is the same bytes as a string where each of them is ASCII, else null.
+ * Shape: `text` is of the same bytes.
  */
-export type Decode = (
-  bytes: Buffer,
-  ascii: string | null,
-  from: number,
-  to: number,
-) => Value | undefined
+export type Decode = (bytes: Buffer, text: AsciiText, from: number, to: number) => Value | undefined
+
+/** Bytes as a string where each of them is ASCII, else null; made when it is first asked for. */
+export interface AsciiText {
+  readonly ascii: string | null
+}
+
+export const NOT_ASCII: AsciiText = { ascii: null }
 
 /** The decoder for a type, by its name in pg_catalog. */
 export function decoderOf(typeName: string): Decode {
@@ -23,7 +25,8 @@ export function textDecoderOf(typeName: string): (text: string) => Value {
   if (decode === decodeText) return (text) => text
   return (text) => {
     const bytes = Buffer.from(text)
-    return decode(bytes, bytes.length === text.length ? text : null, 0, bytes.length) ?? text
+    const ascii = bytes.length === text.length ? text : null
+    return decode(bytes, { ascii }, 0, bytes.length) ?? text
   }
 }
 
@@ -36,7 +39,7 @@ interface SliceableBuffer extends Buffer {
   utf8Slice(from: number, to: number): string
 }
 
-export function decodeText(bytes: Buffer, ascii: string | null, from: number, to: number): string {
+export function decodeText(bytes: Buffer, { ascii }: AsciiText, from: number, to: number): string {
   if (ascii === null) return (bytes as SliceableBuffer).utf8Slice(from, to)
   // A third faster than a slice of the bytes for short text, and nearly all text is.
   return to - from <= COPIED
@@ -46,7 +49,7 @@ export function decodeText(bytes: Buffer, ascii: string | null, from: number, to
 
 function decodeInteger(
   bytes: Buffer,
-  ascii: string | null,
+  given: AsciiText,
   from: number,
   to: number,
 ): number | undefined {
@@ -61,50 +64,50 @@ function decodeInteger(
     }
     if (i === to) return negative ? 0 - value : value
   }
-  const text = decodeText(bytes, ascii, from, to).trim()
+  const text = decodeText(bytes, given, from, to).trim()
   return INTEGER.test(text) ? Number(text) : undefined
 }
 
 function decodeBigint(
   bytes: Buffer,
-  ascii: string | null,
+  given: AsciiText,
   from: number,
   to: number,
 ): bigint | undefined {
-  const small = to - from <= 15 ? decodeInteger(bytes, ascii, from, to) : undefined
+  const small = to - from <= 15 ? decodeInteger(bytes, given, from, to) : undefined
   if (small !== undefined) return BigInt(small)
-  const text = decodeText(bytes, ascii, from, to).trim()
+  const text = decodeText(bytes, given, from, to).trim()
   return INTEGER.test(text) ? BigInt(text.replace('+', '')) : undefined
 }
 
 function decodeFloat(
   bytes: Buffer,
-  ascii: string | null,
+  given: AsciiText,
   from: number,
   to: number,
 ): number | undefined {
-  const text = decodeText(bytes, ascii, from, to).trim()
+  const text = decodeText(bytes, given, from, to).trim()
   if (DECIMAL.test(text)) return Number(text)
   return SPECIAL_FLOATS.get(text.toLowerCase())
 }
 
 function decodeBoolean(
   bytes: Buffer,
-  ascii: string | null,
+  given: AsciiText,
   from: number,
   to: number,
 ): boolean | undefined {
-  return BOOLEANS.get(decodeText(bytes, ascii, from, to).trim().toLowerCase())
+  return BOOLEANS.get(decodeText(bytes, given, from, to).trim().toLowerCase())
 }
 
 /** bytea in hex form; the escape form is none that a stage can be given for certain. */
 function decodeBytes(
   bytes: Buffer,
-  ascii: string | null,
+  given: AsciiText,
   from: number,
   to: number,
 ): Uint8Array | undefined {
-  const text = decodeText(bytes, ascii, from, to)
+  const text = decodeText(bytes, given, from, to)
   return HEX.test(text) ? Buffer.from(text.slice(2), 'hex') : undefined
 }
 

@@ -46,7 +46,10 @@ export class RowReader<R extends object = Row> {
 
   /** Goes on with the rows of a chunk. */
   enter(chunk: Chunk): void {
-    this.#current.columns = this.#columns.map(({ slot }) => chunk.columns[slot]!)
+    // Into the same array, not map(): see valueArrays().
+    const { columns } = this.#current
+    for (let i = 0; i < this.#columns.length; i++)
+      columns[i] = chunk.columns[this.#columns[i]!.slot]!
   }
 
   /** Shows a row. */

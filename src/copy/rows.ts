@@ -1,5 +1,5 @@
 import { type Chunk, countRows } from '../chunk/chunk.ts'
-import { FieldColumn } from '../chunk/column.ts'
+import { type Column, FieldColumn } from '../chunk/column.ts'
 import type { Fields } from '../chunk/fields.ts'
 import type { Result } from '../chunk/value.ts'
 import type { Kind } from './kinds.ts'
@@ -42,14 +42,20 @@ export class ChunkRows {
   readonly valuesOf: readonly (readonly Result[])[]
 
   constructor(chunk: Chunk, { slots }: RowPlan) {
-    const columns = Array.from(slots, (slot) => chunk.columns[slot]!)
+    const columns: Column[] = [] // no map(): see valueArrays()
+    const valuesOf: (readonly Result[])[] = []
+    for (const slot of slots) {
+      const column = chunk.columns[slot]!
+      columns.push(column)
+      valuesOf.push(column instanceof FieldColumn ? [] : column.values)
+    }
     this.count = countRows(chunk)
     this.selection = chunk.selection
     this.fields = columns.find((column) => column instanceof FieldColumn)?.fields ?? NO_FIELDS
     this.fieldOf = Int32Array.from(columns, (column) =>
       column instanceof FieldColumn ? column.field : -1,
     )
-    this.valuesOf = columns.map((column) => (column instanceof FieldColumn ? [] : column.values))
+    this.valuesOf = valuesOf
   }
 }
 

@@ -52,7 +52,7 @@ export class StagedRange implements RangeReading {
   readonly #batches: Batch[] = []
   #ended = false
   #count = 0
-  #stats: readonly StageStats[] = []
+  readonly #stats: StageStats[] = []
   #facts: readonly unknown[] = []
 
   constructor(source: RangeSource, decoders: readonly Decode[], stages: StageList) {
@@ -118,7 +118,7 @@ export class StagedRange implements RangeReading {
     const { selection, records } = chunk
     this.#batches.push({ firstRow: this.#count, firstIndexRow, selection, records })
     this.#count += countRows(chunk)
-    this.#stats = stats.map((stage, i) => addStats(this.#stats[i], stage))
+    stats.forEach((stage, i) => (this.#stats[i] = addStats(this.#stats[i], stage)))
     return chunk
   }
 

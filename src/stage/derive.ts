@@ -1,5 +1,5 @@
 import { countRows, type Chunk } from '../chunk/chunk.ts'
-import { ValueColumn } from '../chunk/column.ts'
+import { ValueColumn, valueArrays } from '../chunk/column.ts'
 import { type ColumnInfo, RowReader } from '../chunk/row-reader.ts'
 import type { Result, Row } from '../chunk/value.ts'
 import { putColumn } from './columns.ts'
@@ -55,7 +55,7 @@ export function derive<In extends object>(
           reader.enter(chunk)
           const { selection, rowCount } = chunk
           const count = countRows(chunk)
-          const values = functions.map(() => new Array<Result>(rowCount))
+          const values = valueArrays(functions.length, rowCount)
           for (let i = 0; i < count; i++) {
             const row = selection === null ? i : selection[i]!
             try {

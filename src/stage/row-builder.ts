@@ -1,4 +1,4 @@
-import { type Column, ValueColumn } from '../chunk/column.ts'
+import { type Column, ValueColumn, valueArrays } from '../chunk/column.ts'
 import type { ColumnInfo } from '../chunk/row-reader.ts'
 import type { Result } from '../chunk/value.ts'
 
@@ -20,7 +20,7 @@ export class RowBuilder {
 
   /** Begins a chunk of about so many rows. */
   begin(rowCount: number): void {
-    this.#values = this.#names.map(() => new Array<Result>(rowCount))
+    this.#values = valueArrays(this.#names.length, rowCount)
   }
 
   /** Errors: a TypeError for what is no object, or has a key that is no column. */

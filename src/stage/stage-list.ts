@@ -107,6 +107,7 @@ export class StageList {
 
   /** Adds what was found out about rows behind others. */
   mergeFacts(facts: readonly unknown[], more: readonly unknown[]): readonly unknown[] {
+    if (!this.#measures.some((measure) => measure !== null)) return facts
     return this.#measures.map((measure, i) => mergeOne(measure, facts[i] ?? null, more[i] ?? null))
   }
 
@@ -114,10 +115,13 @@ export class StageList {
   async apply(chunk: Chunk, ask?: AskKeys): Promise<Staged> {
     const stats: StageStats[] = []
     const failures: StageFailure[] = []
-    const facts: unknown[] = this.#steps.map(() => null)
+    const facts: unknown[] = []
     let current = chunk
     for (const [i, { name, bound }] of this.#steps.entries()) {
-      if (bound.apply === undefined) continue
+      if (bound.apply === undefined) {
+        facts.push(null)
+        continue
+      }
       const report = new StageReport(ask && ((set, keys) => ask(i, set, keys)))
       const began = performance.now()
       const before = current
@@ -127,7 +131,7 @@ export class StageList {
       } catch (error) {
         throw stageThrew(name, error)
       }
-      facts[i] = report.facts
+      facts.push(report.facts)
       for (const failure of report.failures) {
         const { row } = failure
         failures.push({ ...failure, stage: name, record: before.records?.[row] ?? row })
