@@ -8,8 +8,8 @@ interface Line {
 
 /** In whole cents, so that it is the sum PostgreSQL's numeric has. */
 function discounted(line: Line): number {
-  const cents = Math.round(Number(line.l_extendedprice) * 100)
-  const percent = 100 - Math.round(Number(line.l_discount) * 100)
+  const cents = Math.round(Number.parseFloat(line.l_extendedprice) * 100)
+  const percent = 100 - Math.round(Number.parseFloat(line.l_discount) * 100)
   return Math.round((cents * percent) / 100) / 100
 }
 
