@@ -4,11 +4,12 @@ export {
   ConfigError,
   MillraceError,
   QualityError,
+  RejectError,
   SourceError,
   StageError,
   TargetError,
 } from './core/errors.ts'
-export type { BrokenRule, ErrorCode, ServerFields, Where } from './core/errors.ts'
+export type { BrokenRule, ErrorCode, RejectReason, ServerFields, Where } from './core/errors.ts'
 export type { Logger } from './core/log.ts'
 export type { JobStatus } from './checkpoint/status.ts'
 export type { CsvDialect, LineEnd } from './source/csv/dialect.ts'
@@ -83,6 +84,7 @@ export { inspect } from './run/inspect.ts'
 export type { InspectOptions, Inspection } from './run/inspect.ts'
 export { load } from './run/load.ts'
 export type { LoadOptions } from './run/options.ts'
+export type { MaxErrors } from './run/reject-limit.ts'
 export type { StageOption } from './run/stage-source.ts'
 export type { Progress } from './run/progress.ts'
 export { csv } from './run/streams/csv-input.ts'

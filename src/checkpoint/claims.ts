@@ -15,6 +15,8 @@ export interface ClaimScope {
 export interface ClaimCounts {
   /** Rows. */
   readonly loaded: number
+  /** Rows that are kept out of the table, with their reasons. */
+  readonly rejected: number
   /** Rows that stages made of a record beyond the first. What else was read is filtered. */
   readonly added: number
   /** CRC-32 of the range's bytes. */
@@ -32,6 +34,7 @@ export interface Claim {
   readonly lines: number
   readonly read: number
   readonly loaded: number
+  readonly rejected: number
   readonly checksum: number
 }
 
@@ -55,24 +58,28 @@ export function claimSql(scope: ClaimScope, range: Range, counts: ClaimCounts): 
     range.lines,
     range.records,
     counts.loaded,
+    counts.rejected,
     counts.added,
-    range.records + counts.added - counts.loaded,
+    filteredOf(range, counts),
     counts.checksum,
     scope.run,
   ].map(integer)
   return `with fence as (select id from ${schema}.job where id = ${integer(scope.job)} and epoch = ${integer(scope.epoch)} for share)
     insert into ${schema}.claim (job, input, start_byte, end_byte, first_record, first_line, lines,
-                                 read, loaded, added, filtered, checksum, run, facts)
+                                 read, loaded, rejected, added, filtered, checksum, run, facts)
     select id, ${values.join(', ')}, ${json(counts.facts)} from fence`
 }
 
 /** The statement that sets what is stored with a claim, where less was known when the range was claimed. */
 export function recountSql(scope: ClaimScope, range: Range, counts: ClaimCounts): string {
-  const filtered = range.records + counts.added - counts.loaded
   return `update ${quoteIdentifier(scope.stateSchema)}.claim
-    set loaded = ${integer(counts.loaded)}, added = ${integer(counts.added)}, filtered = ${integer(filtered)},
-        facts = ${json(counts.facts)}
+    set loaded = ${integer(counts.loaded)}, rejected = ${integer(counts.rejected)}, added = ${integer(counts.added)},
+        filtered = ${integer(filteredOf(range, counts))}, facts = ${json(counts.facts)}
     where job = ${integer(scope.job)} and input = ${integer(scope.input)} and start_byte = ${integer(range.start)}`
+}
+
+function filteredOf({ records }: Range, { loaded, rejected, added }: ClaimCounts): number {
+  return records + added - loaded - rejected
 }
 
 function json(text: string | null): string {
@@ -85,19 +92,19 @@ function integer(value: number): string {
   return String(value)
 }
 
-/** The rows that a committed range has loaded, null when it is not committed: the only truth after a lost connection. */
+/** What came of the rows of a committed range, null when it is not committed: the only truth after a lost connection. */
 export async function claimedRows(
   client: Client,
   scope: ClaimScope,
   range: Range,
-): Promise<number | null> {
+): Promise<Pick<ClaimCounts, 'loaded' | 'rejected'> | null> {
   const schema = quoteIdentifier(scope.stateSchema)
-  const result = await client.query<{ loaded: string }>(
-    `select loaded from ${schema}.claim where job = $1 and input = $2 and start_byte = $3`,
+  const result = await client.query<{ loaded: string; rejected: string }>(
+    `select loaded, rejected from ${schema}.claim where job = $1 and input = $2 and start_byte = $3`,
     [scope.job, scope.input, range.start],
   )
   const row = result.rows[0]
-  return row === undefined ? null : Number(row.loaded)
+  return row === undefined ? null : { loaded: Number(row.loaded), rejected: Number(row.rejected) }
 }
 
 /** All claims of an input, in the order of the file. */
@@ -109,7 +116,7 @@ export async function readClaims(
   const schema = quoteIdentifier(stateSchema)
   const result = await client.query<Record<keyof Claim, string>>(
     `select start_byte as start, end_byte as "end", first_record as "firstRecord", first_line as "firstLine",
-            lines, read, loaded, checksum
+            lines, read, loaded, rejected, checksum
        from ${schema}.claim where input = $1 order by start_byte`,
     [input],
   )
@@ -121,6 +128,7 @@ export async function readClaims(
     lines: Number(row.lines),
     read: Number(row.read),
     loaded: Number(row.loaded),
+    rejected: Number(row.rejected),
     checksum: Number(row.checksum),
   }))
 }

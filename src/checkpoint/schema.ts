@@ -4,12 +4,13 @@ import { quoteIdentifier } from '../core/identifier.ts'
 import { inTransaction } from './transaction.ts'
 
 /** Raised with every change of the tables below. */
-const VERSION = 3
+const VERSION = 4
 
 /** What makes a schema of the version before one of this version. */
 const UPGRADES: Readonly<Record<number, (schema: string) => string>> = {
   2: (schema) => `alter table ${schema}.claim add column added bigint not null default 0`,
   3: (schema) => `alter table ${schema}.claim add column facts jsonb`,
+  4: rejectDdl,
 }
 
 /**
@@ -132,5 +133,32 @@ create table ${schema}.claim (
 comment on table ${schema}.claim is 'a range of an input, committed together with its rows';
 comment on column ${schema}.claim.added is 'rows that stages made of a record beyond the first: read + added = loaded + rejected + filtered';
 comment on column ${schema}.claim.checksum is 'CRC-32 of the bytes of the range';
-comment on column ${schema}.claim.facts is 'what stages have found out about the rows, by stage';`
+comment on column ${schema}.claim.facts is 'what stages have found out about the rows, by stage';
+${rejectDdl(schema)}`
+}
+
+function rejectDdl(schema: string): string {
+  return `
+create table ${schema}.reject (
+  id bigint generated always as identity primary key,
+  job bigint not null references ${schema}.job on delete cascade,
+  input bigint not null references ${schema}.input on delete cascade,
+  start_byte bigint not null,
+  run bigint not null,
+  record bigint not null,
+  line bigint not null,
+  byte bigint not null,
+  raw bytea not null,
+  column_name text,
+  code text not null,
+  constraint_name text,
+  message text not null,
+  stage text,
+  rejected_at timestamptz not null default clock_timestamp()
+);
+create index on ${schema}.reject (job, input, byte);
+comment on table ${schema}.reject is 'a row that was kept out of the table, committed together with its claim';
+comment on column ${schema}.reject.start_byte is 'of the claim';
+comment on column ${schema}.reject.raw is 'the bytes of its record, without the line end';
+comment on column ${schema}.reject.code is 'SQLSTATE, or a code of Millrace';`
 }

@@ -5,6 +5,7 @@ import {
   type ErrorCode,
   MillraceError,
   QualityError,
+  RejectError,
 } from '../index.ts'
 
 /** How the process ends. https://man.freebsd.org/cgi/man.cgi?sysexits for 75. */
@@ -24,7 +25,7 @@ const USAGE: ReadonlySet<ErrorCode> = new Set(['TARGET_NO_TABLE'])
 /** The exit code for an error; an abort by signal is 130 or 143, which the caller knows. */
 export function exitCodeOf(error: Error): number {
   if (error instanceof ConfigError) return Exit.usage
-  if (error instanceof QualityError) return Exit.quality
+  if (error instanceof QualityError || error instanceof RejectError) return Exit.quality
   if (error instanceof CheckpointError) return Exit.refused
   if (error instanceof AbortedError) return Exit.sigint
   if (error instanceof MillraceError && USAGE.has(error.code)) return Exit.usage

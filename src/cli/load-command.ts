@@ -4,6 +4,7 @@ import {
   ConfigError,
   load,
   type LoadOptions,
+  type MaxErrors,
   rename,
   select,
   type StageOption,
@@ -19,7 +20,7 @@ import { errorReport, printError } from './report-error.ts'
 import { stopOnSignals } from './signals.ts'
 import { renderSummary } from './summary-text.ts'
 import { openTarget } from './target.ts'
-import { parseCount, parseList, parseRenames, parseSize, parseTypes } from './units.ts'
+import { parseCount, parseLimit, parseList, parseRenames, parseSize, parseTypes } from './units.ts'
 
 interface LoadFlags extends DialectOptions {
   readonly to?: string
@@ -33,6 +34,7 @@ interface LoadFlags extends DialectOptions {
   readonly lanes?: number
   readonly chunkSize?: number
   readonly maxRecord?: number
+  readonly maxErrors?: MaxErrors
   readonly job?: string
   readonly restart?: true
   readonly appended?: true
@@ -95,6 +97,12 @@ export function addLoadCommand(program: Command): void {
       option('--max-record <size>', 'longest record that is read (default: 16MiB)').argParser(
         parseSize,
       ),
+    )
+    .addOption(
+      option(
+        '--max-errors <limit>',
+        'rows that may be rejected, 100 or 1%; 0 stops at the first (default: 1%)',
+      ).argParser(parseLimit),
     )
     .addOption(
       option(
@@ -184,6 +192,7 @@ function loadOptions(input: string, flags: LoadFlags): Omit<LoadOptions, 'to'> {
     lanes: flags.lanes,
     chunkSize: flags.chunkSize,
     maxRecord: flags.maxRecord,
+    maxErrors: flags.maxErrors,
     job: flags.job,
     resume: flags.restart === true ? 'restart' : flags.appended === true ? 'appended' : 'resume',
     stateSchema: flags.stateSchema,

@@ -1,4 +1,5 @@
 import type { Finding, StageStats, Summary } from '../index.ts'
+import { reasonLine } from './reasons.ts'
 import { printable } from './output.ts'
 import { formatBytes, formatCount, formatSeconds } from './units.ts'
 
@@ -12,6 +13,10 @@ export function renderSummary(summary: Summary, embedded: boolean): string {
   }
   lines.push(...summary.stages.map(stageLine))
   lines.push(...summary.quality.filter(({ passed }) => !passed).map(brokenLine))
+  const { rejected } = summary.rows
+  if (rejected > 0) {
+    lines.push(`${formatCount(rejected)} rows were rejected:`, ...summary.rejects.map(reasonLine))
+  }
   const blank = summary.rows.filtered - sum(summary.stages.map((stage) => stage.filtered))
   if (blank > 0) lines.push(`${formatCount(blank)} blank lines were skipped`)
   lines.push('', 'look at the rows:', `  ${lookCommand(summary.target, embedded)}`)

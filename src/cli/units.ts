@@ -24,6 +24,14 @@ export function parseSize(text: string): number {
   return Math.round(Number(match[1]) * factor)
 }
 
+/** `100` or `1%`. */
+export function parseLimit(text: string): number | `${number}%` {
+  const match = /^(\d+)$|^(\d+(?:\.\d+)?)%$/.exec(text.trim())
+  if (match === null)
+    throw new InvalidArgumentError('Expected a count such as 100 or a share such as 1%.')
+  return match[2] === undefined ? Number(match[1]) : `${Number(match[2])}%`
+}
+
 export function parseCount(text: string): number {
   const value = Number(text)
   if (!Number.isInteger(value) || value < 1) {

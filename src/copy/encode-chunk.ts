@@ -71,6 +71,18 @@ export async function* encodeChunk(
   yield* encodeAs('text', [text], cursor, pool)
 }
 
+/** Encodes all rows of some chunks as one COPY text. */
+export async function* encodeText(
+  chunks: Iterable<Chunk>,
+  plan: RowPlan,
+  cursor: RowCursor,
+  pool: BlockPool,
+): AsyncGenerator<CopyPart> {
+  cursor.rewind()
+  const feed = new ChunkFeed({ straight: null, resident: null, chunks: () => chunks }, plan, cursor)
+  yield* encodeAs('text', [feed.road((block) => encodeTextRows(cursor, plan, block))], cursor, pool)
+}
+
 /** The chunks of a range, from where the cursor is when the first is asked for. */
 class ChunkFeed {
   readonly #rows: RangeRows

@@ -66,6 +66,7 @@ export type ErrorCode =
   | TargetCode
   | CheckpointCode
   | 'QUALITY_FAILED'
+  | 'REJECTED_TOO_MANY'
   | 'RUN_ABORTED'
 
 export abstract class MillraceError extends Error {
@@ -160,6 +161,30 @@ export class QualityError extends MillraceError {
   constructor(message: string, broken: readonly BrokenRule[], details?: ErrorDetails) {
     super(message, details)
     this.broken = broken
+  }
+}
+
+/** Why rows were rejected, and the first of them. */
+export interface RejectReason {
+  /** SQLSTATE, or a code of Millrace. */
+  readonly code: string
+  readonly column: string | null
+  readonly constraint: string | null
+  readonly stage: string | null
+  /** How many. */
+  readonly rows: number
+  readonly record: number
+  readonly line: number
+}
+
+/** More rows of an input were rejected than are allowed. What was loaded is committed, and so are the rejects. */
+export class RejectError extends MillraceError {
+  readonly code = 'REJECTED_TOO_MANY'
+  /** The most common ones; none where they are not read yet. */
+  readonly reasons: readonly RejectReason[]
+  constructor(message: string, reasons: readonly RejectReason[], details?: ErrorDetails) {
+    super(message, details)
+    this.reasons = reasons
   }
 }
 

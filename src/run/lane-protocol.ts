@@ -26,6 +26,8 @@ export interface LoadPlan {
   readonly scope: ClaimScope
   /** Whether a value that does not fit its column's type widens the column. */
   readonly widening: boolean
+  /** What is done with a row that cannot be loaded: kept with its reason, or the end of the load. */
+  readonly rejects: 'keep' | 'stop'
 }
 
 /** Bytes of a range; the buffer is moved to the lane and comes back with its answer. */
@@ -92,6 +94,8 @@ export type FromLane =
       readonly type: 'loaded'
       readonly range: Range
       readonly rows: number
+      /** Rows that were kept out, with their reasons. */
+      readonly rejected: number
       readonly outcome: 'committed' | 'done'
       readonly milliseconds: number
       /** What the stages have done; nothing for a chunk that was committed before. */

@@ -1,21 +1,24 @@
 import type { Client } from 'pg'
 import { type ClaimCounts, claimedRows } from '../checkpoint/claims.ts'
+import { decoderOf } from '../chunk/decode.ts'
 import type { Range } from '../chunk/range.ts'
 import { BlockPool } from '../copy/block-pool.ts'
 import { type CopyPart, encodeChunk } from '../copy/encode-chunk.ts'
 import { type InferredColumn, inferTypes } from '../copy/infer-types.ts'
 import { RowCursor, RowPlan } from '../copy/rows.ts'
 import { BadColumnValue } from '../copy/text-rows.ts'
-import { CheckpointError, StageError, toError, type Where } from '../core/errors.ts'
+import { CheckpointError, SourceError, StageError, toError, type Where } from '../core/errors.ts'
 import { Queue } from '../core/queue.ts'
 import type { CsvEngine } from '../source/csv/engine.ts'
 import type { AnyStage, StageContext, TargetQueries } from '../stage/stage.ts'
 import { StageList } from '../stage/stage-list.ts'
 import { ChunkLoader, type EncodedChunk, type Outcome } from '../target/chunk-transaction.ts'
+import { isAboutRow, loadCarefully } from '../target/careful-chunk.ts'
 import { RefusedRow } from '../target/copy-parts.ts'
 import { isConnectionLost, wrapServerError } from '../target/server-error.ts'
 import { columnsOf } from './field-types.ts'
 import { badValueError, placeOfRow, refusedRowError } from './bad-row.ts'
+import { readCarefully } from './careful-range.ts'
 import type { LaneConnection } from './lane-connection.ts'
 import type { FromLane, LaneInput, LoadPlan, RangeBytes } from './lane-protocol.ts'
 import type { LaneQuestions } from './lane-questions.ts'
@@ -50,7 +53,8 @@ export interface Lane {
 
 /** How the time of one connection has ended. */
 type SessionEnd =
-  { readonly type: 'done' | 'lost' } | { readonly type: 'replan'; readonly plan: LoadPlan }
+  | { readonly type: 'done' | 'lost' | 'refused' | 'clean' }
+  | { readonly type: 'replan'; readonly plan: LoadPlan }
 
 /** A range that is not committed, or not recalled yet. */
 interface PendingRange extends Task {
@@ -78,7 +82,7 @@ class Prepared implements EncodedChunk {
 
   get counts(): ClaimCounts {
     const { count, added, checksum, facts } = this.reading
-    return { loaded: count, added, checksum, facts }
+    return { loaded: count, rejected: 0, added, checksum, facts }
   }
 }
 
@@ -107,7 +111,11 @@ export async function runLane(
   }
 }
 
-/** Loads by one plan, over as many connections as it takes; returns the plan to go on by, null at the end. */
+/**
+ * Loads by one plan, over as many connections as it takes; returns the plan to go on by, null at the end.
+ *
+ * Shape: ranges go the fast way until a row of one is refused, then the careful way until some were clean.
+ */
 async function runPlan(
   connection: LaneConnection,
   lane: Lane,
@@ -115,11 +123,14 @@ async function runPlan(
   stages: StageList,
   pending: PendingRange[],
 ): Promise<LoadPlan | null> {
+  let run = runSession
   for (;;) {
-    const end = await runSession(connection, lane, plan, stages, pending)
+    const end = await run(connection, lane, plan, stages, pending)
     if (end.type === 'done') return null
     if (end.type === 'replan') return end.plan
-    await settle(connection, lane, plan, pending)
+    if (end.type === 'refused') run = runCareful
+    else if (end.type === 'clean') run = runSession
+    else await settle(connection, lane, plan, pending)
   }
 }
 
@@ -138,7 +149,8 @@ async function runSession(
   const ended = ({ source, reading, began }: Prepared, outcome: Outcome): void => {
     const { range, buffer } = source
     const milliseconds = performance.now() - began
-    const done = { outcome, milliseconds, stages: outcome === 'committed' ? reading.stats : [] }
+    const stagesDone = outcome === 'committed' ? reading.stats : []
+    const done = { rejected: 0, outcome, milliseconds, stages: stagesDone }
     pending.splice(pending.indexOf(source), 1)
     lane.report({ type: 'loaded', range, rows: reading.count, ...done, buffer }, [buffer])
   }
@@ -158,6 +170,7 @@ async function runSession(
     }
     const better = plan.widening && isMisfit(error) ? await replan(lane, plan, pending[0]!) : null
     if (better !== null) return { type: 'replan', plan: better }
+    if (plan.rejects === 'keep' && isAboutRows(error)) return { type: 'refused' }
     const first = pending[0]!
     const placeOf = (row: number): Where =>
       placeOfRow(first.reading?.indexRow(row) ?? row, lane, first)
@@ -174,6 +187,74 @@ async function runSession(
     pool.close()
     await encoding
   }
+}
+
+/** Chunks without a reject after which the fast way is tried again: what it has sent before a refusal stays as dead tuples. */
+const CLEAN_CHUNKS = 8
+
+/** Loads over one connection, range by range, and keeps the rows that cannot be loaded. */
+async function runCareful(
+  connection: LaneConnection,
+  lane: Lane,
+  plan: LoadPlan,
+  stages: StageList,
+  pending: PendingRange[],
+): Promise<SessionEnd> {
+  const pool = new BlockPool(BLOCKS)
+  const stop = new AbortController()
+  const { engine, input, questions } = lane
+  const reading = {
+    ...{ engine, input, stages, pool, columns: plan.target.columns },
+    decoders: plan.fields.map(({ type }) => decoderOf(type)),
+    plan: new RowPlan(plan.columns),
+  }
+  try {
+    const client = await connection.client
+    for (let clean = 0; clean < CLEAN_CHUNKS;) {
+      const source = pending[0] ?? (await nextRange(lane, pending, stop.signal))
+      if (source === undefined) return { type: 'done' }
+      const began = performance.now()
+      const asked = stages.asks ? questions.begin(source.range.start, stop.signal) : null
+      const chunk = await readCarefully(reading, source, asked)
+      const { range, buffer } = source
+      if (source.type === 'recall') {
+        pending.shift()
+        lane.report({ type: 'recalled', range, buffer }, [buffer])
+        continue
+      }
+      await asked?.turn()
+      const counts = await loadCarefully(client, plan.target, plan.scope, pool, chunk)
+      pending.shift()
+      const milliseconds = performance.now() - began
+      const { loaded: rows, rejected } = counts ?? { loaded: chunk.rows, rejected: 0 }
+      const done =
+        counts === null
+          ? ({ outcome: 'done', stages: [] } as const)
+          : ({ outcome: 'committed', stages: chunk.stats } as const)
+      lane.report({ type: 'loaded', range, rows, rejected, milliseconds, ...done, buffer }, [
+        buffer,
+      ])
+      clean = rejected === 0 ? clean + 1 : 0
+    }
+    return { type: 'clean' }
+  } catch (error) {
+    if (isConnectionLost(error) && !connection.isGivenUp) {
+      lane.report({ type: 'reconnecting', message: toError(error).message }, [])
+      return { type: 'lost' }
+    }
+    throw error
+  } finally {
+    stop.abort()
+    pool.close()
+  }
+}
+
+/** Whether an error is about rows, so that the others of their chunk can be loaded. */
+function isAboutRows(error: unknown): boolean {
+  if (error instanceof RefusedRow) return isAboutRow(error.refusal)
+  if (error instanceof SourceError) return error.code === 'SOURCE_BAD_ROW'
+  if (error instanceof StageError) return error.code !== 'STAGE_LIMIT'
+  return error instanceof BadColumnValue || isAboutRow(error)
 }
 
 /** SQLSTATEs of values that their column's type cannot hold; binary of another type than the column has by now. */
@@ -298,13 +379,12 @@ async function lookUp(
   pending: PendingRange[],
 ): Promise<void> {
   for (const source of pending.filter(({ type }) => type === 'range')) {
-    const rows = await claimedRows(client, plan.scope, source.range)
-    if (rows === null) continue
+    const claimed = await claimedRows(client, plan.scope, source.range)
+    if (claimed === null) continue
     pending.splice(pending.indexOf(source), 1)
     const { range, buffer } = source
-    const outcome = 'committed'
-    lane.report({ type: 'loaded', range, rows, outcome, milliseconds: 0, stages: [], buffer }, [
-      buffer,
-    ])
+    const { loaded: rows, rejected } = claimed
+    const done = { rows, rejected, outcome: 'committed', milliseconds: 0, stages: [] } as const
+    lane.report({ type: 'loaded', range, ...done, buffer }, [buffer])
   }
 }

@@ -25,6 +25,7 @@ const GRACE_MS = 8_000
 export interface LoadedRange {
   readonly range: Range
   readonly rows: number
+  readonly rejected: number
   readonly outcome: 'committed' | 'done'
   readonly milliseconds: number
   /** What the stages have done; nothing for a chunk that was committed before. */
@@ -187,7 +188,7 @@ export class Lanes {
         this.#answered(lane, message.buffer)
         break
       case 'loaded':
-        this.#onLoaded(message)
+        this.#tell(message)
         this.#order?.forget(message.range.start)
         this.#answered(lane, message.buffer)
         break
@@ -216,6 +217,17 @@ export class Lanes {
       case 'reconnecting':
         this.#log.warn({ reason: message.message }, 'a lane lost its connection, connecting again')
         break
+    }
+  }
+
+  /** What it is told of may be the end of the load: the other lanes finish what they have. */
+  #tell(loaded: LoadedRange): void {
+    try {
+      this.#onLoaded(loaded)
+    } catch (error) {
+      this.#failure ??= toError(error)
+      this.#order?.stop()
+      this.#buffers.close()
     }
   }
 

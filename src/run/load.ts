@@ -2,8 +2,16 @@ import { randomUUID } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import { endRun, holdJob, laneName } from '../checkpoint/job.ts'
 import { completeInput } from '../checkpoint/job-state.ts'
+import { rejectReasons } from '../checkpoint/rejects.ts'
 import { prepareState } from '../checkpoint/schema.ts'
-import { AbortedError, ConfigError, MillraceError, toError } from '../core/errors.ts'
+import {
+  AbortedError,
+  ConfigError,
+  MillraceError,
+  RejectError,
+  type RejectReason,
+  toError,
+} from '../core/errors.ts'
 import { parseTableName } from '../core/identifier.ts'
 import { silentLog } from '../core/log.ts'
 import type { ByteSource } from '../source/bytes/byte-source.ts'
@@ -23,6 +31,7 @@ import { resolveTable, tableNameOf } from './plan.ts'
 import { type JobRequest, prepareJob } from './prepare-job.ts'
 import { ProgressTicker } from './progress.ts'
 import { judgeQuality } from './quality-gate.ts'
+import { isNone, parseMaxErrors, RejectLimit } from './reject-limit.ts'
 import { remainingCuts } from './remaining-cuts.ts'
 import { type RunStages, StageSource } from './stage-source.ts'
 import type { Summary } from './summary.ts'
@@ -91,12 +100,14 @@ function settingsOf(options: PlainOptions): Settings {
     lanes: options.lanes ?? Math.min(availableParallelism(), MOST_LANES, mostLanes(options.to)),
     chunkSize: options.chunkSize ?? 8 * MEBIBYTE,
     maxRecord: options.maxRecord ?? 16 * MEBIBYTE,
+    maxErrors: options.maxErrors ?? '1%',
     stateSchema: options.stateSchema ?? 'millrace',
     create: options.create ?? 'if-missing',
     resume: options.resume ?? 'resume',
     signal: options.signal ?? new AbortController().signal,
     log: options.log ?? silentLog,
   }
+  parseMaxErrors(settings.maxErrors)
   requireWithin('--lanes', settings.lanes, 1, Math.min(64, mostLanes(options.to)))
   requireWithin('--chunk-size', settings.chunkSize, 1024, 1024 * MEBIBYTE)
   requireWithin('--max-record', settings.maxRecord, 1024, 512 * MEBIBYTE)
@@ -219,7 +230,8 @@ async function runJob(
   }
   const target = { table: { schema: table.schema, table: table.table }, columns: mapping.names }
   const widening = prepared.ownTable && source.size === null
-  let plan: LoadPlan = { target, fields, columns: mapping.columns, scope, widening }
+  const rejects = isNone(settings.maxErrors) ? 'stop' : 'keep'
+  let plan: LoadPlan = { target, fields, columns: mapping.columns, scope, widening, rejects }
   let current = table
   const onMisfit: OnMisfit = (epoch, columns) =>
     keeper.use(async (client) => {
@@ -237,15 +249,28 @@ async function runJob(
   }
   const { limits } = request
   const cuts = remainingCuts({ source, engine, claims, data, limits, buffers, recall })
+  const limit = new RejectLimit(settings.maxErrors, data.byte)
   let end = claims.at(-1)?.end ?? data.byte
   const onLoaded = (loaded: LoadedRange): void => {
     end = Math.max(end, loaded.range.end)
     tally.add(loaded)
+    const { range, rejected } = loaded
+    limit.add({ start: range.start, end: range.end, read: range.records, rejected })
     settings.log.debug(chunkFields(loaded), 'chunk committed')
   }
-  await lanes.load(plan, cuts, onLoaded, onMisfit, settings.signal)
-  await source.verify()
   const { id } = prepared.input
+  const reasons = (): Promise<RejectReason[]> =>
+    keeper.use((client) => rejectReasons(client, settings.stateSchema, id))
+  try {
+    for (const claim of claims) limit.add(claim)
+    await lanes.load(plan, cuts, onLoaded, onMisfit, settings.signal)
+    limit.finish()
+  } catch (error) {
+    if (!(error instanceof RejectError)) throw error
+    throw new RejectError(error.message, await reasons(), error)
+  }
+  if (limit.rejected > 0) tally.rejected(await reasons())
+  await source.verify()
   const nothingNew = prepared.input.completedAt !== null && tally.progress().chunks === 0
   if (!nothingNew) {
     const onFindings = tally.judged.bind(tally)
@@ -261,11 +286,12 @@ function limitsOf({ chunkSize, maxRecord }: Settings, start: CsvStart): CutLimit
   return { chunkSize, chunkRecords, maxRecord }
 }
 
-function chunkFields({ range, rows, outcome, milliseconds }: LoadedRange): object {
+function chunkFields({ range, rows, rejected, outcome, milliseconds }: LoadedRange): object {
   return {
     start: range.start,
     end: range.end,
     rows,
+    rejected,
     outcome,
     milliseconds: Math.round(milliseconds),
   }

@@ -3,6 +3,7 @@ import type { Logger } from '../core/log.ts'
 import type { CsvDialect } from '../source/csv/dialect.ts'
 import type { Server } from '../target/connect.ts'
 import type { CsvInput } from './streams/csv-input.ts'
+import type { MaxErrors } from './reject-limit.ts'
 import type { Progress } from './progress.ts'
 import type { StageOption } from './stage-source.ts'
 
@@ -37,6 +38,11 @@ export interface LoadOptions {
   readonly chunkSize?: number | undefined
   /** Bytes of one record, at most; 16 MiB by default. */
   readonly maxRecord?: number | undefined
+  /**
+   * Rows that may be rejected before the load fails with REJECTED_TOO_MANY: a count, or a share such as `1%`, the default,
+   * judged from the first 1,000 records on and at the end. 0 stops at the first.
+   */
+  readonly maxErrors?: MaxErrors | undefined
   /** Name of the job; from input and table by default. A stream can only be resumed under a name. */
   readonly job?: string | undefined
   /** What to do with a job that was begun before; 'resume' by default. */
@@ -72,6 +78,7 @@ export interface Settings {
   readonly lanes: number
   readonly chunkSize: number
   readonly maxRecord: number
+  readonly maxErrors: MaxErrors
   readonly stateSchema: string
   readonly create: 'if-missing' | 'never'
   readonly resume: 'resume' | 'restart' | 'appended'

@@ -1,3 +1,4 @@
+import type { RejectReason } from '../core/errors.ts'
 import type { Finding } from '../stage/quality/finding.ts'
 import type { StageStats } from '../stage/stage-list.ts'
 import { resourceUsage } from 'node:process'
@@ -37,6 +38,8 @@ export interface Summary {
   readonly stages: readonly StageStats[]
   /** What the rules of quality() have come to; nothing for a job that was complete before. */
   readonly quality: readonly Finding[]
+  /** Why rows of the input were rejected, by this run and those before it: the most common reasons. */
+  readonly rejects: readonly RejectReason[]
   /** What earlier runs had loaded. */
   readonly resumed: { readonly rows: number; readonly bytes: number }
   readonly inputs: readonly {

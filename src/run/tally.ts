@@ -1,3 +1,4 @@
+import type { RejectReason } from '../core/errors.ts'
 import type { Finding } from '../stage/quality/finding.ts'
 import { addStats, type StageStats } from '../stage/stage-list.ts'
 import type { Claim } from '../checkpoint/claims.ts'
@@ -15,9 +16,11 @@ export class Tally {
   #inferredBytes = 0
   #read = 0
   #loaded = 0
+  #rejected = 0
   #added = 0
   #stages: readonly StageStats[] = []
   #quality: readonly Finding[] = []
+  #reasons: readonly RejectReason[] = []
   #bytes = 0
   #chunks = 0
 
@@ -37,15 +40,20 @@ export class Tally {
     this.#prepared = job
   }
 
-  add({ range, rows, stages }: LoadedRange): void {
+  add({ range, rows, rejected, stages }: LoadedRange): void {
     this.#read += range.records
     this.#loaded += rows
+    this.#rejected += rejected
     this.#added += stages.reduce((sum, stage) => sum + stage.added, 0)
     if (stages.length > 0) {
       this.#stages = stages.map((stage, i) => addStats(this.#stages[i], stage))
     }
     this.#bytes += range.end - range.start
     this.#chunks++
+  }
+
+  rejected(reasons: readonly RejectReason[]): void {
+    this.#reasons = reasons
   }
 
   judged(findings: readonly Finding[]): void {
@@ -62,7 +70,7 @@ export class Tally {
       totalBytes: this.#totalBytes,
       chunks: this.#chunks,
       lanes: this.#run.lanes,
-      rejected: 0,
+      rejected: this.#rejected,
       stages: this.#stages,
       quality: this.#quality,
       seconds: this.#seconds(),
@@ -85,8 +93,8 @@ export class Tally {
       rows: {
         read: this.#read,
         loaded: this.#loaded,
-        rejected: 0,
-        filtered: this.#read + this.#added - this.#loaded,
+        rejected: this.#rejected,
+        filtered: this.#read + this.#added - this.#loaded - this.#rejected,
         added: this.#added,
         unchanged: 0,
       },
@@ -102,6 +110,7 @@ export class Tally {
         milliseconds: Math.round(stage.milliseconds),
       })),
       quality: this.#quality,
+      rejects: this.#reasons,
       resumed,
       inputs: [{ path, rows, bytes }],
       created: prepared.ddl,

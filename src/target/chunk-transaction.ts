@@ -7,7 +7,7 @@ import type { BlockPool } from '../copy/block-pool.ts'
 import type { CopyFormat, CopyPart } from '../copy/encode-chunk.ts'
 import { TargetError } from '../core/errors.ts'
 import { CopyIn } from './copy-in.ts'
-import { copyParts, copySql, type CopyTarget, RefusedRow } from './copy-parts.ts'
+import { copyParts, copySql, type CopyTarget, RefusedRow, rowsDropped } from './copy-parts.ts'
 import { isConnectionLost, wrapServerError } from './server-error.ts'
 
 /** An encoded chunk on its way: parts come as they are encoded. */
@@ -67,13 +67,7 @@ export class ChunkLoader<Chunk extends EncodedChunk> {
     try {
       const copied = await this.#copyParts(chunk, claim)
       const { loaded } = chunk.counts
-      if (copied !== loaded) {
-        const message = `the server took ${String(copied)} rows of a chunk of ${String(loaded)}`
-        throw new TargetError('TARGET_REFUSED', message, {
-          hint: 'a trigger or rule of the table may drop rows; load into a plain table',
-        })
-      }
-      // Rejected rows of the chunk are to be written here, in the same transaction.
+      if (copied !== loaded) throw rowsDropped(copied, loaded)
       this.#filled = chunk
       this.#commit = claim.commitSql(chunk.counts)
     } catch (thrown) {

@@ -72,3 +72,11 @@ function asRefusedRow(error: unknown, firstRow: number): RefusedRow | null {
   if (!(error instanceof TargetError) || error.copyLine === undefined) return null
   return new RefusedRow(firstRow + error.copyLine - 1, error)
 }
+
+/** The error for a server that took fewer rows than it was sent. */
+export function rowsDropped(copied: number, sent: number): TargetError {
+  const message = `the server took ${String(copied)} rows of a chunk of ${String(sent)}`
+  return new TargetError('TARGET_REFUSED', message, {
+    hint: 'a trigger or rule of the table may drop rows; load into a plain table',
+  })
+}

@@ -72,6 +72,12 @@ const cases = {
     ...{ input: bad, table: 'bad_inline' },
     stages: [all],
   }),
+  'a row is rejected': () => ({ input: bad, table: 'bad', maxErrors: '100%' }),
+  'a row is rejected, inline': () => ({
+    ...{ input: bad, table: 'bad_inline', maxErrors: '100%' },
+    stages: [all],
+  }),
+  'too many rows are rejected': () => ({ input: bad, table: 'bad', job: 'many', maxErrors: '1%' }),
   'an inline stage throws': () => ({ input: good, stages: [throwing] }),
   'a stage module throws': () => ({ input: good, stages: [join(dir, 'throwing.ts')] }),
   'it is stopped in the middle': () => ({ input: endless(() => stop.abort()) }),
@@ -149,7 +155,7 @@ async function litter() {
   }
 }
 
-const options = { to: url, lanes: 2, chunkSize: 65536, signal: stop.signal }
+const options = { to: url, lanes: 2, chunkSize: 65536, maxErrors: 0, signal: stop.signal }
 const warm = { ...options, input: good, table: 'warm', job: `warm ${process.pid}` }
 // What the first loads make for good, such as libuv's threads, is not left behind by the next.
 await load(warm)

@@ -46,14 +46,14 @@ export interface RunningLoad {
   readonly ended: Promise<EndedLoad>
 }
 
-/** Starts `load` into a test's database. */
+/** Starts `load` into a test's database; it stops at the first bad row, unless it is told otherwise. */
 export function startLoad(
   db: TestDatabase,
   args: readonly string[],
   options: CliOptions = {},
 ): RunningLoad {
   const began = performance.now()
-  const { process, result } = startCli(['load', ...args, '--to', db.url, '--json'], options)
+  const { process, result } = startCli(['load', ...strict(args), '--to', db.url, '--json'], options)
   return { process, ended: result.then((run) => endedLoad(run, began)) }
 }
 
@@ -69,9 +69,13 @@ export function runLoad(
 /** Starts `load -` with a standard input that stays open. */
 export function startOpenLoad(db: TestDatabase, args: readonly string[]): RunningLoad {
   const began = performance.now()
-  const child = spawn(process.execPath, [bin, 'load', '-', ...args, '--to', db.url, '--json'], {
-    stdio: ['pipe', 'pipe', 'pipe'],
-  })
+  const child = spawn(
+    process.execPath,
+    [bin, 'load', '-', ...strict(args), '--to', db.url, '--json'],
+    {
+      stdio: ['pipe', 'pipe', 'pipe'],
+    },
+  )
   let stdout = ''
   let stderr = ''
   child.stdout.on('data', (data: Buffer) => (stdout += data.toString()))
@@ -82,6 +86,10 @@ export function startOpenLoad(db: TestDatabase, args: readonly string[]): Runnin
     child.on('close', (code, signal) => resolve(endedLoad({ code, signal, stdout, stderr }, began)))
   })
   return { process: child, ended }
+}
+
+function strict(args: readonly string[]): readonly string[] {
+  return args.includes('--max-errors') ? args : [...args, '--max-errors', '0']
 }
 
 function endedLoad(run: CliResult, began: number): EndedLoad {

@@ -53,7 +53,7 @@ describe('dedupe over all lanes', () => {
     const table = `lanes_${String(lanes)}_${String(chunkSize)}_${String(more.length)}`
     const input = await dir.write(`${table}.csv`, rows.csv)
     const stages = [...more, dedupe('k')]
-    const summary = await load({ input, to: db.url, table, lanes, chunkSize, stages })
+    const summary = await load({ maxErrors: 0, input, to: db.url, table, lanes, chunkSize, stages })
     expect(summary.rows).toMatchObject({
       read: 20_000,
       loaded: rows.firsts.length,
@@ -65,7 +65,7 @@ describe('dedupe over all lanes', () => {
   test('and of each of two keys, one behind the other', async () => {
     const input = await dir.write('two.csv', rows.csv)
     const stages = [dedupe('k'), dedupe('pad', { nulls: 'equal' })]
-    await load({ input, to: db.url, table: 'two', lanes: 4, chunkSize: 4096, stages })
+    await load({ maxErrors: 0, input, to: db.url, table: 'two', lanes: 4, chunkSize: 4096, stages })
     const lines = rows.csv.split('\n').slice(1)
     const seen = new Set<string>()
     const expected = rows.firsts.filter((n) => {
@@ -80,12 +80,12 @@ describe('dedupe over all lanes', () => {
     const input = await dir.write('limit.csv', `n,k,pad\n${text.join('')}`)
     const options = { input, to: db.url, table: 'limited', lanes: 3, chunkSize: 65_536 }
     const small = [dedupe('k', { maxMemory: 1 << 20 })]
-    const error = await failureOf(load({ ...options, stages: small }))
+    const error = await failureOf(load({ maxErrors: 0, ...options, stages: small }))
     expect(error).toMatchObject({ code: 'STAGE_LIMIT', where: { source: input } })
     expect(error.where!.record).toBeGreaterThan(20_000)
     expect(error.where!.line).toBe(error.where!.record)
     expect(error.hint).toContain('maxMemory')
-    const summary = await load({ ...options, stages: [dedupe('k')] })
+    const summary = await load({ maxErrors: 0, ...options, stages: [dedupe('k')] })
     expect(summary.resumed.rows + summary.rows.loaded).toBe(60_000)
     expect(summary.resumed.rows).toBeGreaterThan(0)
   })
@@ -113,13 +113,13 @@ describe('dedupe in a job that is gone on with', () => {
     // A row that the server refuses leaves a gap, with later ranges committed by the other lanes.
     const first = rows.firsts.includes(stop) ? stop : null
     expect(first).not.toBeNull()
-    const error = await failureOf(load({ ...options, lanes: 4, chunkSize: 8192 }))
+    const error = await failureOf(load({ maxErrors: 0, ...options, lanes: 4, chunkSize: 8192 }))
     expect(error).toMatchObject({ code: 'TARGET_ROW_REFUSED', where: { record: stop + 1 } })
     await noBackendLeft(db)
     await db.query(`alter table ${table} drop constraint ${table}_n_check`)
     const loaded = Number(await db.value(`select count(*)::int from ${table}`))
     expect(loaded).toBeGreaterThan(100)
-    const summary = await load({ ...options, lanes: 2, chunkSize: 20_000 })
+    const summary = await load({ maxErrors: 0, ...options, lanes: 2, chunkSize: 20_000 })
     expect(summary.resumed.rows).toBe(loaded)
     expect(summary.rows.loaded).toBe(rows.firsts.length - loaded)
     await expectFirsts(db, table, rows)
@@ -134,9 +134,14 @@ describe('dedupe in a job that is gone on with', () => {
     const lines = rows.csv.split('\n')
     const input = await dir.write('grown.csv', `${lines.slice(0, 20_001).join('\n')}\n`)
     const options = { input, to: db.url, table: 'grown', lanes: 3, chunkSize: 16_384 }
-    await load({ ...options, stages: [dedupe('k')] })
+    await load({ maxErrors: 0, ...options, stages: [dedupe('k')] })
     await appendFile(input, lines.slice(20_001).join('\n'))
-    const summary = await load({ ...options, stages: [dedupe('k')], resume: 'appended' })
+    const summary = await load({
+      maxErrors: 0,
+      ...options,
+      stages: [dedupe('k')],
+      resume: 'appended',
+    })
     expect(summary.rows.read).toBe(10_000)
     await expectFirsts(db, 'grown', rows)
   })
@@ -146,28 +151,36 @@ describe('dedupe in a job that is gone on with', () => {
     const whole = cut.slice(0, cut.lastIndexOf('\n') + 1)
     const options = { to: db.url, table: 'stream', job: 'stream', stages: [dedupe('k')] }
     await load({
+      maxErrors: 0,
       ...options,
       input: Readable.from([Buffer.from(whole)]),
       lanes: 4,
       chunkSize: 8192,
     })
     const input = Readable.from([Buffer.from(rows.csv)])
-    const summary = await load({ ...options, input, lanes: 2, chunkSize: 20_000 })
+    const summary = await load({ maxErrors: 0, ...options, input, lanes: 2, chunkSize: 20_000 })
     expect(summary.resumed.rows).toBeGreaterThan(1_000)
     await expectFirsts(db, 'stream', rows)
     const again = Readable.from([Buffer.from(rows.csv)])
-    expect(await load({ ...options, input: again })).toMatchObject({ status: 'already-complete' })
+    expect(await load({ maxErrors: 0, ...options, input: again })).toMatchObject({
+      status: 'already-complete',
+    })
     const other = Readable.from([Buffer.from(rows.csv.replace('\n7,', '\n8,'))])
-    expect(await failureOf(load({ ...options, input: other }))).toMatchObject({
+    expect(await failureOf(load({ maxErrors: 0, ...options, input: other }))).toMatchObject({
       code: 'CHECKPOINT_INPUT_CHANGED',
     })
   })
 
   test('takes a stream that has become shorter for a changed one', async () => {
     const options = { to: db.url, table: 'shorter', job: 'shorter', stages: [dedupe('k')] }
-    await load({ ...options, input: Readable.from([Buffer.from(rows.csv)]), chunkSize: 8192 })
+    await load({
+      maxErrors: 0,
+      ...options,
+      input: Readable.from([Buffer.from(rows.csv)]),
+      chunkSize: 8192,
+    })
     const input = Readable.from([Buffer.from(rows.csv.slice(0, 100_000))])
-    expect(await failureOf(load({ ...options, input }))).toMatchObject({
+    expect(await failureOf(load({ maxErrors: 0, ...options, input }))).toMatchObject({
       code: 'CHECKPOINT_INPUT_CHANGED',
     })
   })
@@ -200,6 +213,7 @@ describe('dedupe of a stream whose columns are widened', () => {
     const table = `widened_${wide}_${how}`
     const messages: string[] = []
     await load({
+      maxErrors: 0,
       ...{ input, to: db.url, table, lanes: 2, log: logTo(messages) },
       // The late row is the first of its key, or nobody would see that it does not fit.
       stages: [...more, fresh ? dedupe('k') : dedupe(['k', 'v'])],
@@ -224,6 +238,7 @@ describe('dedupe over connections that are lost', () => {
       create trigger slow before insert on ${table} for each row execute function ${table}()`)
     const stages = [...more, dedupe('k')]
     const loading = load({
+      maxErrors: 0,
       input,
       to: db.url,
       table,
@@ -263,6 +278,7 @@ describe('lanes that wait for their turn', () => {
       const stop = new AbortController()
       const options = { input, to: db.url, table: 'stopped', lanes: 4, chunkSize: 16_384 }
       const loading = load({
+        maxErrors: 0,
         ...options,
         stages: [dedupe('k')],
         signal: stop.signal,
@@ -284,7 +300,7 @@ describe('lanes that wait for their turn', () => {
       const stages = [...more, validate({ k: { pattern: '^k' } }), dedupe('k')]
       const began = performance.now()
       const table = `fails_${String(more.length)}`
-      const options = { input, to: db.url, table, lanes: 4, chunkSize: 8192, stages }
+      const options = { input, to: db.url, table, lanes: 4, chunkSize: 8192, maxErrors: 0, stages }
       expect(await failureOf(load(options))).toMatchObject({
         code: 'STAGE_INVALID',
         where: { record: 40_002 },
@@ -305,7 +321,7 @@ describe('lanes that wait for their turn', () => {
        })`,
     )
     const options = { input, to: db.url, table: 'ends', lanes: 3, chunkSize: 8192 }
-    const error = await failureOf(load({ ...options, stages: [module, dedupe('k')] }))
+    const error = await failureOf(load({ maxErrors: 0, ...options, stages: [module, dedupe('k')] }))
     expect(error.message).toContain('ended by itself')
     await noBackendLeft(db)
   })
@@ -333,6 +349,7 @@ describe('lanes that wait for their turn', () => {
       table,
       lanes: 2,
       chunkSize: 24 << 20,
+      maxErrors: 0,
       stages: [dedupe('k')],
     }
     expect(await failureOf(load(options))).toMatchObject({ code: 'TARGET_ROW_REFUSED' })
@@ -345,10 +362,14 @@ describe('a stage that asks', () => {
   test('is part of the job, but for its memory', async () => {
     const input = await dir.write('part.csv', 'n,k\n1,a\n2,a\n')
     const options = { input, to: db.url, table: 'part' }
-    await load({ ...options, stages: [dedupe('k')] })
-    const roomier = await load({ ...options, stages: [dedupe('k', { maxMemory: 1 << 30 })] })
+    await load({ maxErrors: 0, ...options, stages: [dedupe('k')] })
+    const roomier = await load({
+      maxErrors: 0,
+      ...options,
+      stages: [dedupe('k', { maxMemory: 1 << 30 })],
+    })
     expect(roomier.status).toBe('already-complete')
-    const other = load({ ...options, stages: [dedupe('n')] })
+    const other = load({ maxErrors: 0, ...options, stages: [dedupe('n')] })
     expect(await failureOf(other)).toMatchObject({ code: 'CHECKPOINT_OPTIONS_CHANGED' })
   })
 
@@ -357,6 +378,7 @@ describe('a stage that asks', () => {
     const copy = { m: (row: Row) => Number(row['n']) * 2 }
     const { derive } = await import('../../dist/index.js')
     const summary = await load({
+      maxErrors: 0,
       input,
       to: db.url,
       table: 'typed',

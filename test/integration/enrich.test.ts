@@ -53,6 +53,7 @@ describe('enrich by a table', () => {
     const input = await dir.write(`${table}.csv`, csvOf(10_000))
     const columns = { zone_name: 'name', fare: 'fare', even: 'even', since: 'since' }
     const summary = await load({
+      maxErrors: 0,
       ...{ input, to: db.url, table: `out_${table}`, lanes, chunkSize: 16 * 1024 },
       stages: [enrich('zone', { table, key: 'id', columns })],
     })
@@ -91,7 +92,7 @@ describe('enrich by a table', () => {
     })
     const columns = { key: 'id', fare: 'fare', even: 'even', since: 'since' }
     const stages = [enrich('zone', { table: 'public.typed_zones', key: 'id', columns }), watch]
-    await load({ input, to: db.url, table: 'typed', stages, lanes: 1 })
+    await load({ maxErrors: 0, input, to: db.url, table: 'typed', stages, lanes: 1 })
     expect(seen.at(-1)).toEqual([7n, '1.75', false, '2024-01-08'])
   })
 
@@ -107,7 +108,7 @@ describe('enrich by a table', () => {
       cast({ fare: { type: 'numeric' } }),
       where('fare >= 9.5'),
     ]
-    await load({ input, to: db.url, table: 'replacing', stages, lanes: 1 })
+    await load({ maxErrors: 0, input, to: db.url, table: 'replacing', stages, lanes: 1 })
     const found = await db.query(
       'select distinct zone, fare::text, pg_typeof(zone)::text as type from replacing order by 2 desc',
     )
@@ -157,7 +158,7 @@ describe('enrich by a table', () => {
       enrich('k', { table: name, key: 'key', columns: ['word'] }),
       select(['n', 'word']),
     ]
-    await load({ input, to: db.url, table: `out_${name}`, stages, lanes: 1 })
+    await load({ maxErrors: 0, input, to: db.url, table: `out_${name}`, stages, lanes: 1 })
     const rows = await db.query<{ word: string }>(`select word from out_${name} order by n`)
     expect(rows.map(({ word }) => word)).toEqual(expected)
   })
@@ -172,7 +173,14 @@ describe('enrich by a table', () => {
       ...{ table: '"Odd one"."the.""table"', key: ['a', 'B b'], columns: ['five'] },
       missing: 'drop',
     })
-    const summary = await load({ input, to: db.url, table: 'quoted', stages: [stage], lanes: 2 })
+    const summary = await load({
+      maxErrors: 0,
+      input,
+      to: db.url,
+      table: 'quoted',
+      stages: [stage],
+      lanes: 2,
+    })
     expect(summary.rows).toMatchObject({ loaded: 1, filtered: 2 })
     expect(await db.query('select * from quoted')).toEqual([{ a: 1, b: 'x', five: 5 }])
   })
@@ -192,11 +200,13 @@ describe('enrich by a table', () => {
       if (made) await db.query(`create table ${table} (id int, zone int, name text, x text)`)
       const stages = (options: typeof right): AnyStage[] => [enrich('zone', options)]
       const options = { input, to: db.url, table }
-      const error = await errorOf(load({ ...options, stages: stages({ ...right, ...wrong }) }))
+      const error = await errorOf(
+        load({ maxErrors: 0, ...options, stages: stages({ ...right, ...wrong }) }),
+      )
       expect(error).toMatchObject({ code, message: expect.stringContaining(message) as string })
       await noBackendLeft(db)
       expect(await db.value('select to_regclass($1) is not null', [table])).toBe(made)
-      const summary = await load({ ...options, stages: stages(right) })
+      const summary = await load({ maxErrors: 0, ...options, stages: stages(right) })
       expect(summary).toMatchObject({ status: 'complete', rows: { loaded: 10 } })
     }
   })
@@ -207,7 +217,9 @@ describe('enrich by a table', () => {
     )
     const input = await dir.write('doubles.csv', csvOf(100))
     const stages = [enrich('zone', { table: 'doubles', key: 'id', columns: ['v'] })]
-    const error = await errorOf(load({ input, to: db.url, table: 'out_doubles', stages }))
+    const error = await errorOf(
+      load({ maxErrors: 0, input, to: db.url, table: 'out_doubles', stages }),
+    )
     expect(error).toMatchObject({ code: 'STAGE_INVALID', where: { record: 31, line: 31 } })
     expect((error as Error).message).toContain(
       'stage enrich (columns it reads: zone): more than one row of "public"."doubles" has its key',
@@ -230,7 +242,9 @@ describe('enrich by a table', () => {
     )
     const input = await dir.write(`${table}.csv`, `id,n\n${lines.join('')}`)
     const stage = enrich(['id', 'n'], { table, key: ['id', 'n'], columns: { found: 'n' } })
-    const error = await errorOf(load({ input, to: db.url, table: `out_${table}`, stages: [stage] }))
+    const error = await errorOf(
+      load({ maxErrors: 0, input, to: db.url, table: `out_${table}`, stages: [stage] }),
+    )
     expect(error).toMatchObject({ code: 'STAGE_CAST', where: { record: 1_236 } })
     const message = 'stage enrich (columns it reads: id, n): its key is no uuid, integer'
     expect((error as Error).message).toContain(message)
@@ -256,6 +270,7 @@ describe('enrich by a table', () => {
     const warnings: string[] = []
     const quiet = { debug: () => 0, info: () => 0, error: () => 0 }
     const summary = await load({
+      maxErrors: 0,
       ...{ input, to: db.url, table: 'out_lost', lanes: 1, chunkSize: 4_096 },
       stages: [kill, zone],
       log: { ...quiet, warn: (_, message) => warnings.push(message) },
@@ -276,7 +291,7 @@ describe('enrich by a table', () => {
     )
     const input = await dir.write('read.csv', csvOf(1_000))
     const stages = [enrich('zone', { table: 'read_view', key: 'id', columns: ['v'] })]
-    await load({ input, to: db.url, table: 'out_read', lanes: 2, stages })
+    await load({ maxErrors: 0, input, to: db.url, table: 'out_read', lanes: 2, stages })
     expect(await db.value('select count(*)::int from out_read where v = zone')).toBe(990)
   })
 })
@@ -314,7 +329,7 @@ describe('a load that is stopped', () => {
         if (when.startsWith('before')) await blocker.query(lock)
         else await db.query(`create table ${name} (id int, zone int, name text)`)
         const options = { input, to: db.url, table: name, lanes: 1, signal: stop.signal }
-        const settled = errorOf(load({ ...options, stages: [blocking, slow, zone] }))
+        const settled = errorOf(load({ maxErrors: 0, ...options, stages: [blocking, slow, zone] }))
         await until('the look-up waits', async () => (await db.query(waiting)).length > 0)
         const began = performance.now()
         stop.abort()
@@ -344,7 +359,7 @@ describe('a load that is stopped', () => {
       if (when.startsWith('while'))
         await db.query(`create table ${name} (id int, zone int, name text)`)
       const options = { input, to: db.url, table: name, lanes: 1, signal: stop.signal }
-      const settled = errorOf(load({ ...options, stages: [never] }))
+      const settled = errorOf(load({ maxErrors: 0, ...options, stages: [never] }))
       await until('it is asked', () => asked)
       stop.abort()
       expect(await settled).toMatchObject({ code: 'RUN_ABORTED' })
@@ -375,7 +390,7 @@ describe('enrich by a file', () => {
 
 describe('enrich by a function', () => {
   const one = (options: Partial<LoadOptions> & { input: string }): Promise<unknown> =>
-    errorOf(load({ to: db.url, table: 'by_function', lanes: 1, ...options }))
+    errorOf(load({ maxErrors: 0, to: db.url, table: 'by_function', lanes: 1, ...options }))
 
   test('that fails ends the load at once, and the same load goes on when it works', async () => {
     const input = await dir.write('function.csv', csvOf(20_000))
@@ -468,7 +483,9 @@ describe('what stages may ask', () => {
       }),
     }
     const input = await dir.write('written.csv', csvOf(10))
-    const error = await errorOf(load({ input, to: db.url, table: 'w', stages: [writes] }))
+    const error = await errorOf(
+      load({ maxErrors: 0, input, to: db.url, table: 'w', stages: [writes] }),
+    )
     expect(error).toMatchObject({ code: 'TARGET_REFUSED', server: { sqlstate: '25006' } })
     expect(await db.value("select to_regclass('written')")).toBeNull()
   })

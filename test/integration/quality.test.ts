@@ -98,7 +98,9 @@ describe('quality of a job', () => {
   test('is judged again with other bounds, completes the job then, and is not judged any more', async () => {
     const input = await dir.write('bounds.csv', trips(5_000, 4))
     const options = { input, to: db.url, table: 'bounds', lanes: 2, chunkSize: 16_384 }
-    const error = await failureOf(load({ ...options, stages: [quality({ min: { fare: 0 } })] }))
+    const error = await failureOf(
+      load({ maxErrors: 0, ...options, stages: [quality({ min: { fare: 0 } })] }),
+    )
     expect(error.message).toBe(
       '1 quality rule is broken: min(fare) is a value below, expected at least 0',
     )
@@ -106,14 +108,18 @@ describe('quality of a job', () => {
     const status = `select r.status, r.error from millrace.run r join millrace.job j on j.id = r.job
        where j.key like '%bounds.csv%' order by r.id desc limit 1`
     expect(await db.query(status)).toEqual([{ status: 'failed', error: 'QUALITY_FAILED' }])
-    const summary = await load({ ...options, stages: [quality({ min: { fare: -500 } })] })
+    const summary = await load({
+      maxErrors: 0,
+      ...options,
+      stages: [quality({ min: { fare: -500 } })],
+    })
     expect(summary).toMatchObject({ status: 'complete', chunks: 0 })
     expect(summary.quality).toEqual([
       { rule: 'min(fare)', expected: 'at least -500', got: 'no value beyond', passed: true },
     ])
-    const again = await load({ ...options, stages: [quality({ min: { fare: 0 } })] })
+    const again = await load({ maxErrors: 0, ...options, stages: [quality({ min: { fare: 0 } })] })
     expect(again).toMatchObject({ status: 'already-complete', quality: [] })
-    const other = load({ ...options, stages: [quality({ max: { fare: 0 } })] })
+    const other = load({ maxErrors: 0, ...options, stages: [quality({ max: { fare: 0 } })] })
     expect(await failureOf(other)).toMatchObject({ code: 'CHECKPOINT_OPTIONS_CHANGED' })
   })
 
@@ -150,10 +156,12 @@ describe('quality of a job', () => {
       unique: ['k'],
       fresh: { at: '5000d' },
     })
-    await failureOf(load({ ...options, stages: [loose] })) // unique is broken already
+    await failureOf(load({ maxErrors: 0, ...options, stages: [loose] })) // unique is broken already
     await appendFile(input, lines.slice(12_001).join('\n'))
     await expectFigures(
-      await failureOf(load({ ...options, lanes: 2, stages: [RULES], resume: 'appended' })),
+      await failureOf(
+        load({ maxErrors: 0, ...options, lanes: 2, stages: [RULES], resume: 'appended' }),
+      ),
       'grown',
     )
     expect(await db.value('select count(*)::int from grown')).toBe(20_000)
@@ -163,7 +171,9 @@ describe('quality of a job', () => {
     await db.query('create table empty_one (n int, fare numeric)')
     const input = await dir.write('empty.csv', 'n,fare\n')
     const stages = [quality({ rows: { min: 1 }, nulls: { fare: 0 } })]
-    expect(await failureOf(load({ input, to: db.url, table: 'empty_one', stages }))).toMatchObject({
+    expect(
+      await failureOf(load({ maxErrors: 0, input, to: db.url, table: 'empty_one', stages })),
+    ).toMatchObject({
       code: 'QUALITY_FAILED',
       message: '1 quality rule is broken: rows is 0, expected at least 1',
     })
@@ -171,7 +181,14 @@ describe('quality of a job', () => {
 
   test('judges a stream', async () => {
     const input = Readable.from([Buffer.from(trips(3_000, 7))])
-    const loading = load({ input, to: db.url, table: 'streamed', stages: [RULES], chunkSize: 8192 })
+    const loading = load({
+      maxErrors: 0,
+      input,
+      to: db.url,
+      table: 'streamed',
+      stages: [RULES],
+      chunkSize: 8192,
+    })
     await expectFigures(await failureOf(loading), 'streamed')
   })
 })
@@ -182,7 +199,7 @@ describe('quality of a job that is killed', () => {
   // A loader that is killed at once has made no checkpoint to look at.
   beforeAll(async () => {
     const input = await dir.write('first.csv', 'n\n1\n')
-    await load({ input, to: db.url, table: 'first_of_all' })
+    await load({ maxErrors: 0, input, to: db.url, table: 'first_of_all' })
   })
 
   test.each([0, 1, 2])('has the figures of its table: round %i', async (round) => {

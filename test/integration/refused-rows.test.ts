@@ -217,9 +217,15 @@ describe('what a server says of a value', () => {
       const cell = `"${value.replaceAll('"', '""')}"`
       const input = await dir.write(`${table}.csv`, `id,cell\n1,${cell}\n`)
       const dialect = { header: true, delimiter: ',' }
-      const error = await load({ input, to: db.url, table, lanes: 1, dialect, log }).catch(
-        (thrown: unknown) => thrown as MillraceError,
-      )
+      const error = await load({
+        maxErrors: 0,
+        input,
+        to: db.url,
+        table,
+        lanes: 1,
+        dialect,
+        log,
+      }).catch((thrown: unknown) => thrown as MillraceError)
       if (!(error instanceof MillraceError)) throw new Error(`${type} took ${value}`)
       expect(error.code, type).toBe('TARGET_ROW_REFUSED')
       expect(error.where?.record, type).toBe(2)

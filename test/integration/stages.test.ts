@@ -25,6 +25,7 @@ describe('stages of the caller', () => {
   test('change what is loaded, and the counts add up in the summary and in the checkpoint', async () => {
     const input = await dir.write('a.csv', csvOf(10_000))
     const summary = await load({
+      maxErrors: 0,
       input,
       to: db.url,
       table: 'a',
@@ -73,6 +74,7 @@ describe('stages of the caller', () => {
   test('give a new table types that hold what they return', async () => {
     const input = await dir.write('types.csv', 'id,at\n1,2024-01-02\n2,\n')
     await load({
+      maxErrors: 0,
       input,
       to: db.url,
       table: 'types',
@@ -129,6 +131,7 @@ describe('stages of the caller', () => {
     await db.query('create table there (tags text[], id int, doc json, born timestamp)')
     const input = await dir.write('there.csv', 'id\n1\n')
     await load({
+      maxErrors: 0,
       input,
       to: db.url,
       table: 'there',
@@ -153,6 +156,7 @@ describe('stages of the caller', () => {
   test('that fail on a row stop the load at its place, and what was committed stays', async () => {
     const input = await dir.write('fails.csv', csvOf(5_000))
     const failing = load({
+      maxErrors: 0,
       input,
       to: db.url,
       table: 'fails',
@@ -187,7 +191,7 @@ describe('stages of the caller', () => {
       name: (row: Row) => (row['id'] === 7 ? Promise.resolve('x') : 'y') as string,
     })
     await expect(
-      load({ input, to: db.url, table: 'promised', stages: [slow] }),
+      load({ maxErrors: 0, input, to: db.url, table: 'promised', stages: [slow] }),
     ).rejects.toMatchObject({
       code: 'STAGE_VALUE',
       where: { record: 9, line: 9, column: 'name' },
@@ -202,7 +206,7 @@ describe('stages of the caller', () => {
       derive({ id: (row: Row) => Number(row['id']) / 2 }),
     ]
     await expect(
-      load({ input, to: db.url, table: 'checked', stages, lanes: 1 }),
+      load({ maxErrors: 0, input, to: db.url, table: 'checked', stages, lanes: 1 }),
     ).rejects.toMatchObject({
       code: 'TARGET_ROW_REFUSED',
       where: { record: 156, line: 156 },
@@ -213,11 +217,13 @@ describe('stages of the caller', () => {
     const input = await dir.write('job.csv', csvOf(1_000))
     const even = filter((row: Row) => Number(row['id']) % 2 === 0)
     const options = { input, to: db.url, table: 'job' }
-    await load({ ...options, stages: [even] })
-    expect(await load({ ...options, stages: [even] })).toMatchObject({ status: 'already-complete' })
+    await load({ maxErrors: 0, ...options, stages: [even] })
+    expect(await load({ maxErrors: 0, ...options, stages: [even] })).toMatchObject({
+      status: 'already-complete',
+    })
     const odd = filter((row: Row) => Number(row['id']) % 2 === 1)
     for (const stages of [[odd], [], [even, even], [where('id > 5')]]) {
-      await expect(load({ ...options, stages })).rejects.toMatchObject({
+      await expect(load({ maxErrors: 0, ...options, stages })).rejects.toMatchObject({
         code: 'CHECKPOINT_OPTIONS_CHANGED',
         message: expect.stringContaining('stage') as string,
       })
@@ -242,6 +248,7 @@ describe('stages of the caller', () => {
       table: 'again',
       chunkSize: 8_192,
       lanes: 1,
+      maxErrors: 0,
       stages: [drop],
     }
     await expect(load(options)).rejects.toMatchObject({ code: 'STAGE_THREW' })
@@ -276,9 +283,23 @@ describe('stages of the caller', () => {
     const input = await dir.write('watched.csv', 'id\n1\n')
     await db.query('create table watched (id int)')
     await expect(
-      load({ input, to: db.url, table: 'watched', lanes: 1, stages: [watched(true)] }),
+      load({
+        maxErrors: 0,
+        input,
+        to: db.url,
+        table: 'watched',
+        lanes: 1,
+        stages: [watched(true)],
+      }),
     ).rejects.toMatchObject({ code: 'STAGE_THREW', cause: { message: 'broken' } })
-    await load({ input, to: db.url, table: 'watched', lanes: 1, stages: [watched(false)] })
+    await load({
+      maxErrors: 0,
+      input,
+      to: db.url,
+      table: 'watched',
+      lanes: 1,
+      stages: [watched(false)],
+    })
     // Opened once to try them, before the job is noted, and once by the lane.
     const run = ['open', 'close', 'open', 'apply', 'close']
     expect(calls).toEqual([...run, 'open', 'apply', 'close'])
@@ -297,6 +318,7 @@ describe('a load with stages of the caller that is stopped while the server does
     try {
       await blocker.query('begin; lock table locked in access exclusive mode')
       const loading = load({
+        maxErrors: 0,
         ...{ input, to: db.url, table: 'locked', lanes: 1, signal: stop.signal },
         stages: [filter(() => true)],
         log: { ...quiet, warn: (_, message) => warnings.push(message) },
@@ -327,10 +349,10 @@ describe('a checkpoint of the version before', () => {
     const options = { input, to: db.url, table: 'old', stateSchema: 'old_state' }
     await load(options)
     await db.query(
-      'alter table old_state.claim drop column added, drop column facts; update old_state.version set version = 1',
+      'alter table old_state.claim drop column added, drop column facts; drop table old_state.reject; update old_state.version set version = 1',
     )
     expect(await load(options)).toMatchObject({ status: 'already-complete' })
-    expect(await db.query('select version from old_state.version')).toEqual([{ version: 3 }])
+    expect(await db.query('select version from old_state.version')).toEqual([{ version: 4 }])
     expect(await db.query('select added::int from old_state.claim')).toEqual([{ added: 0 }])
   })
 })

@@ -39,7 +39,13 @@ export class RangeFeed implements EncodedChunk {
   }
 
   get counts(): ClaimCounts {
-    return { loaded: this.#rows, added: this.#added, checksum: this.#checksum, facts: null }
+    return {
+      rejected: 0,
+      loaded: this.#rows,
+      added: this.#added,
+      checksum: this.#checksum,
+      facts: null,
+    }
   }
 
   /** Resolves when the chunk is encoded. */

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { BadRecord } from '../../chunk/fields.ts'
 import type { CsvEngine } from './engine.ts'
-import { recordAt } from './locate.ts'
+import { FIRST, recordAt, recordNumber, type RecordStart } from './locate.ts'
 
 /**
  * Looks for bytes that PostgreSQL cannot keep as text: NUL, and what is not UTF-8. The first bad record, or null.
@@ -9,15 +9,63 @@ import { recordAt } from './locate.ts'
  * Why: both looks run at several GB/s over the whole chunk; only a bad chunk is searched.
  */
 export function findBadText(engine: CsvEngine, bytes: Buffer): BadRecord | null {
+  const bad = firstBadByte(bytes)
+  if (bad === null) return null
+  const start = recordAt(engine, bytes, bad.byte)
+  return { record: start.record, byte: start.byte, reason: bad.reason }
+}
+
+/** All records with such bytes. */
+export function findBadTexts(engine: CsvEngine, bytes: Buffer): BadRecord[] {
+  const found: BadRecord[] = []
+  let known = FIRST
+  for (let bad = firstBadByte(bytes); bad !== null;) {
+    const start = recordHolding(engine, bytes, bad.byte, known)
+    found.push({ record: start.record, byte: start.byte, reason: bad.reason })
+    known = recordNumber(engine, bytes, start.record + 1, start)
+    const next = firstBadByte(bytes.subarray(known.byte))
+    bad = next === null ? null : { ...next, byte: next.byte + known.byte }
+  }
+  return found
+}
+
+/** As recordAt, from a start that is known. */
+function recordHolding(
+  engine: CsvEngine,
+  bytes: Buffer,
+  byte: number,
+  from: RecordStart,
+): RecordStart {
+  const start = recordAt(engine, bytes.subarray(from.byte), byte - from.byte)
+  return {
+    byte: from.byte + start.byte,
+    record: from.record + start.record,
+    lines: from.lines + start.lines,
+  }
+}
+
+/** Bytes that are looked at together: what is wrong in them is searched for in them alone. */
+const WINDOW_BYTES = 65536
+
+function firstBadByte(bytes: Buffer): { readonly byte: number; readonly reason: string } | null {
   const nul = bytes.indexOf(0)
-  const broken = isUtf8(bytes) ? -1 : firstNonUtf8(bytes)
+  const broken = firstBroken(bytes)
   if (nul === -1 && broken === -1) return null
-  const isNul = broken === -1 || (nul !== -1 && nul < broken)
-  const start = recordAt(engine, bytes, isNul ? nul : broken)
-  const reason = isNul
-    ? 'holds a NUL byte, which PostgreSQL cannot keep in text'
-    : 'holds bytes that are not UTF-8'
-  return { record: start.record, byte: start.byte, reason }
+  return broken === -1 || (nul !== -1 && nul < broken)
+    ? { byte: nul, reason: 'holds a NUL byte, which PostgreSQL cannot keep in text' }
+    : { byte: broken, reason: 'holds bytes that are not UTF-8' }
+}
+
+/** Where the first bytes are that are not UTF-8; -1 when there are none. */
+function firstBroken(bytes: Buffer): number {
+  if (isUtf8(bytes)) return -1
+  for (let from = 0; ;) {
+    const to = Math.min(from + WINDOW_BYTES, bytes.length)
+    const end = to === bytes.length ? to : characterStart(bytes, to)
+    const window = bytes.subarray(from, end)
+    if (!isUtf8(window)) return from + firstNonUtf8(window)
+    from = end
+  }
 }
 
 /** Halves the bytes until the first bad sequence is found; cut characters at the edges are tolerated by 3 bytes. */

@@ -1,0 +1,100 @@
+import { type Chunk, countRows } from '../chunk/chunk.ts'
+import { ValueColumn } from '../chunk/column.ts'
+import { encodeBinaryRows } from './binary/rows.ts'
+import { growBlock } from './block-pool.ts'
+import { Kind } from './kinds.ts'
+import { Block, ChunkRows, RowCursor, type RowPlan } from './rows.ts'
+import { BadColumnValue, encodeTextRows } from './text-rows.ts'
+
+/** The rows of some chunks by their numbers, from 0: those that are in, one chunk after the other. */
+export class RowList {
+  readonly #chunks: readonly Chunk[]
+  /** By chunk, the number of its first row; and behind them how many rows there are. */
+  readonly #firsts: readonly number[]
+  readonly count: number
+
+  constructor(chunks: readonly Chunk[]) {
+    const firsts: number[] = []
+    let count = 0
+    for (const chunk of chunks) {
+      firsts.push(count)
+      count += countRows(chunk)
+    }
+    this.#chunks = chunks
+    this.#firsts = firsts
+    this.count = count
+  }
+
+  /** Where a row is: its chunk, by number, and its row of that. */
+  placeOf(row: number): { readonly chunk: number; readonly row: number } {
+    const chunk = this.#firsts.findLastIndex((first) => first <= row)
+    const at = row - this.#firsts[chunk]!
+    return { chunk, row: this.#chunks[chunk]!.selection?.[at] ?? at }
+  }
+
+  /** Chunks of these rows alone, given in ascending order. */
+  pick(rows: readonly number[]): Chunk[] {
+    const picked: Chunk[] = []
+    let next = 0
+    this.#chunks.forEach((chunk, c) => {
+      const first = this.#firsts[c]!
+      const end = first + countRows(chunk)
+      const from = next
+      while (next < rows.length && rows[next]! < end) next++
+      if (next === from) return
+      const selection = Int32Array.from(rows.slice(from, next), (row) => {
+        return chunk.selection?.[row - first] ?? row - first
+      })
+      picked.push({ ...chunk, selection })
+    })
+    return picked
+  }
+
+  /** Rows that COPY binary cannot take: the server has to read them, or to refuse them. */
+  oddRows(plan: RowPlan): number[] {
+    const odd: number[] = []
+    if (plan.kinds.includes(Kind.server)) return odd
+    this.#dryRun(plan, (cursor, block) => {
+      encodeBinaryRows(cursor, plan, block)
+      if (cursor.stop === 'not-canonical') odd.push(cursor.row++)
+    })
+    return odd
+  }
+
+  /** Values of stages that have no text. */
+  badValues(plan: RowPlan): BadColumnValue[] {
+    const bad: BadColumnValue[] = []
+    const hasValues = this.#chunks.some(({ columns }) =>
+      plan.slots.some((slot) => columns[slot] instanceof ValueColumn),
+    )
+    if (!hasValues) return bad
+    this.#dryRun(plan, (cursor, block) => {
+      try {
+        encodeTextRows(cursor, plan, block)
+      } catch (error) {
+        if (!(error instanceof BadColumnValue)) throw error
+        bad.push(error)
+        cursor.row = error.row + 1
+        cursor.stop = 'not-canonical'
+      }
+    })
+    return bad
+  }
+
+  /** Takes all rows through an encoder; what it writes is thrown away. */
+  #dryRun(plan: RowPlan, encode: (cursor: RowCursor, block: Block) => void): void {
+    const cursor = new RowCursor()
+    let block = new Block(Buffer.allocUnsafeSlow(256 * 1024), 0)
+    cursor.rewind()
+    for (const chunk of this.#chunks) {
+      cursor.enter(new ChunkRows(chunk, plan))
+      for (;;) {
+        const before = cursor.row
+        block.length = 0
+        encode(cursor, block)
+        if (cursor.stop === 'end') break
+        if (cursor.stop === 'full' && cursor.row === before) block = growBlock(block)
+      }
+    }
+  }
+}

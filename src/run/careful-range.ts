@@ -1,0 +1,224 @@
+import { crc32 } from 'node:zlib'
+import type { Reject } from '../checkpoint/rejects.ts'
+import { type Chunk, chunkOf, countRows } from '../chunk/chunk.ts'
+import { FieldText } from '../chunk/column.ts'
+import type { Decode } from '../chunk/decode.ts'
+import type { BlockPool } from '../copy/block-pool.ts'
+import { type CopyPart, encodeChunk, encodeText } from '../copy/encode-chunk.ts'
+import { RowList } from '../copy/row-list.ts'
+import { RowCursor, type RowPlan } from '../copy/rows.ts'
+import { findBadTexts } from '../source/csv/check-text.ts'
+import type { CsvEngine } from '../source/csv/engine.ts'
+import { FIRST, recordNumber } from '../source/csv/locate.ts'
+import { addStats, type StageList, type StageStats } from '../stage/stage-list.ts'
+import type { CarefulChunk } from '../target/careful-chunk.ts'
+import type { Refusal } from '../target/suspect-rows.ts'
+import { placeOfRow, stageFailureError } from './bad-row.ts'
+import type { LaneInput, RangeBytes } from './lane-protocol.ts'
+import type { RangeQuestions } from './lane-questions.ts'
+import { batchesOf } from './staged-range.ts'
+
+/** What ranges are read with. */
+export interface CarefulReading {
+  readonly engine: CsvEngine
+  readonly input: LaneInput
+  readonly decoders: readonly Decode[]
+  readonly stages: StageList
+  readonly plan: RowPlan
+  /** The names of the plan's columns. */
+  readonly columns: readonly string[]
+  readonly pool: BlockPool
+}
+
+/** Why a record, or a row made of it, is kept out. */
+interface Reason {
+  /** Among the records of the range, from 0. */
+  readonly record: number
+  readonly code: string
+  readonly message: string
+  readonly column?: string | null
+  readonly constraint?: string | null
+  readonly stage?: string
+}
+
+/** Some rows behind the stages, and where the first of what they were made of is in the index. */
+interface Batch {
+  readonly chunk: Chunk
+  readonly firstIndexRow: number
+}
+
+/**
+ * Reads a range of which some records are no rows, and some rows none that the server takes: what is wrong is put aside
+ * with its reason, the rest is encoded.
+ *
+ * Shape: all rows of the range are in memory at once, the values that stages gave with them.
+ */
+export async function readCarefully(
+  reading: CarefulReading,
+  source: RangeBytes,
+  asked: RangeQuestions | null,
+): Promise<CarefulChunk & { readonly stats: readonly StageStats[] }> {
+  const { engine, input, stages, decoders, plan } = reading
+  const bytes = Buffer.from(source.buffer, 0, source.length)
+  const { fields, bad, skipped } = engine.index(bytes, input.fieldCount, source.range.records)
+  const unsound = new Set(bad.map(({ record }) => record))
+  const badTexts = findBadTexts(engine, bytes).filter(({ record }) => !unsound.has(record))
+  const recordOfRow = recordsOfRows(fields.rowCount, [...unsound, ...skipped])
+  const reasons: Reason[] = [...bad, ...badTexts].map(({ record, reason }) => {
+    return { record, code: 'SOURCE_BAD_ROW', message: reason }
+  })
+
+  const left = new Set(badTexts.map(({ record }) => record))
+  const text = new FieldText(fields)
+  const batches: Batch[] = []
+  let stats: readonly StageStats[] = []
+  let facts: readonly unknown[] = []
+  let firstIndexRow = 0
+  for (const batch of batchesOf(fields)) {
+    const given = without(chunkOf(batch, decoders, text), firstIndexRow, recordOfRow, left)
+    const staged = await stages.apply(given, asked?.ask)
+    for (const failure of staged.failures) {
+      const { record: row, code, reason, columns, stage } = failure
+      if (code === 'STAGE_LIMIT') {
+        const place = placeOfRow(firstIndexRow + row, reading, source)
+        throw stageFailureError(failure, place)
+      }
+      const record = recordOfRow[firstIndexRow + row]!
+      const column = columns.length === 1 ? columns[0]! : null
+      reasons.push({ record, code, message: reason, column, stage })
+    }
+    stats = staged.stats.map((one, i) => addStats(stats[i], one))
+    facts = stages.mergeFacts(facts, staged.facts)
+    batches.push({ chunk: staged.chunk, firstIndexRow })
+    firstIndexRow += batch.rowCount
+  }
+  asked?.end()
+
+  const recordIn = ({ chunk, firstIndexRow: first }: Batch, row: number): number =>
+    recordOfRow[first + (chunk.records?.[row] ?? row)]!
+  let list = new RowList(batches.map(({ chunk }) => chunk))
+  const badValues = list.badValues(plan)
+  for (const { row, column, message } of badValues) {
+    const place = list.placeOf(row)
+    const record = recordIn(batches[place.chunk]!, place.row)
+    const name = reading.columns[column] ?? null
+    reasons.push({
+      record,
+      code: 'STAGE_VALUE',
+      message: `a stage gave it ${message}`,
+      column: name,
+    })
+  }
+  if (badValues.length > 0) {
+    const gone = new Set(badValues.map(({ row }) => row))
+    const kept = Array.from({ length: list.count }, (_, row) => row).filter((row) => !gone.has(row))
+    const chunks = list.pick(kept)
+    list = new RowList(chunks)
+    // A chunk of which nothing is left is not picked: batches go on standing for theirs.
+    const byColumns = new Map(batches.map((batch) => [batch.chunk.columns, batch]))
+    batches.splice(
+      0,
+      batches.length,
+      ...chunks.map((chunk) => ({ ...byColumns.get(chunk.columns)!, chunk })),
+    )
+  }
+
+  const cursor = new RowCursor()
+  const { pool } = reading
+  const finder = new RecordFinder(engine, bytes, source)
+  return {
+    range: source.range,
+    counts: {
+      added: stats.reduce((sum, { added }) => sum + added, 0),
+      checksum: crc32(bytes),
+      facts: facts.some((one) => one !== null) ? JSON.stringify(facts) : null,
+    },
+    rows: list.count,
+    suspects: list.oddRows(plan),
+    rejects: finder.rejects(reasons),
+    stats,
+    encode(rows): AsyncIterable<CopyPart> {
+      const chunks = list.pick(rows)
+      const all = { straight: null, resident: null, chunks: () => chunks }
+      return encodeChunk(all, plan, cursor, pool)
+    },
+    encodeText: (rows) => encodeText(list.pick(rows), plan, cursor, pool),
+    rejectsOf: (refusals) =>
+      finder.rejects(
+        refusals.map((refusal) => {
+          const place = list.placeOf(refusal.row)
+          return reasonOf(refusal, recordIn(batches[place.chunk]!, place.row))
+        }),
+      ),
+  }
+}
+
+function reasonOf({ sqlstate, message, column, constraint }: Refusal, record: number): Reason {
+  return { record, code: sqlstate, message, column, constraint }
+}
+
+/** Which record of the range each row of the index is: those that are no rows are left out. */
+function recordsOfRows(rowCount: number, notRows: readonly number[]): Int32Array {
+  const left = new Set(notRows)
+  const records = new Int32Array(rowCount)
+  for (let row = 0, record = 0; row < rowCount; record++) {
+    if (!left.has(record)) records[row++] = record
+  }
+  return records
+}
+
+/** The chunk without rows that are some records. */
+function without(
+  chunk: Chunk,
+  firstIndexRow: number,
+  recordOfRow: Int32Array,
+  records: ReadonlySet<number>,
+): Chunk {
+  if (records.size === 0) return chunk
+  const rows = Int32Array.from({ length: countRows(chunk) }, (_, row) => row)
+  const selection = rows.filter((row) => !records.has(recordOfRow[firstIndexRow + row]!))
+  return selection.length === rows.length ? chunk : { ...chunk, selection }
+}
+
+/** Finds records of a range by their numbers. */
+class RecordFinder {
+  readonly #engine: CsvEngine
+  readonly #bytes: Buffer
+  readonly #source: RangeBytes
+
+  constructor(engine: CsvEngine, bytes: Buffer, source: RangeBytes) {
+    this.#engine = engine
+    this.#bytes = bytes
+    this.#source = source
+  }
+
+  /** In the order of the input. */
+  rejects(reasons: readonly Reason[]): Reject[] {
+    const { range } = this.#source
+    let start = FIRST
+    return reasons
+      .toSorted((a, b) => a.record - b.record)
+      .map(({ record, code, message, column, constraint, stage }) => {
+        start = recordNumber(this.#engine, this.#bytes, record, start)
+        const next = recordNumber(this.#engine, this.#bytes, record + 1, start)
+        return {
+          record: range.firstRecord + record,
+          line: range.firstLine + start.lines,
+          byte: range.start + start.byte,
+          raw: withoutLineEnd(this.#bytes.subarray(start.byte, next.byte)),
+          column: column ?? null,
+          code,
+          constraint: constraint ?? null,
+          message,
+          stage: stage ?? null,
+        }
+      })
+  }
+}
+
+function withoutLineEnd(bytes: Buffer): Buffer {
+  let end = bytes.length
+  if (bytes[end - 1] === 10) end--
+  if (bytes[end - 1] === 13) end--
+  return bytes.subarray(0, end)
+}

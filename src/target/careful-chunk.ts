@@ -1,0 +1,184 @@
+import type { Client } from 'pg'
+import { type ClaimCounts, type ClaimScope, claimSql, recountSql } from '../checkpoint/claims.ts'
+import { fencedError } from '../checkpoint/job.ts'
+import { type Reject, rejectsCopySql, rejectsText } from '../checkpoint/rejects.ts'
+import { rollBack } from '../checkpoint/transaction.ts'
+import type { Range } from '../chunk/range.ts'
+import type { BlockPool } from '../copy/block-pool.ts'
+import type { CopyFormat, CopyPart } from '../copy/encode-chunk.ts'
+import { TargetError, toError } from '../core/errors.ts'
+import { CopyIn } from './copy-in.ts'
+import { copyParts, copySql, type CopyTarget, RefusedRow, rowsDropped } from './copy-parts.ts'
+import { isConnectionLost, wrapServerError } from './server-error.ts'
+import { insertSuspects, type Refusal, ROW_CLASSES } from './suspect-rows.ts'
+
+/** A chunk some of whose rows may be refused. Its rows are known by their numbers, from 0. */
+export interface CarefulChunk {
+  readonly range: Range
+  readonly counts: Omit<ClaimCounts, 'loaded' | 'rejected'>
+  readonly rows: number
+  /** Rows that are better not sent with the others, in ascending order. */
+  readonly suspects: readonly number[]
+  /** What was rejected before it came to the server. */
+  readonly rejects: readonly Reject[]
+  /** Rows, in ascending order, for a COPY of whichever format. */
+  encode(rows: readonly number[]): AsyncIterable<CopyPart>
+  /** The same, as text. */
+  encodeText(rows: readonly number[]): AsyncIterable<CopyPart>
+  /** Refused rows as rejects. */
+  rejectsOf(refusals: readonly Refusal[]): Reject[]
+}
+
+/** What came of it; null when it was committed before. */
+export type CarefulOutcome = Pick<ClaimCounts, 'loaded' | 'rejected'> | null
+
+/** Rows that the server may find among those that were not suspected; then all of the chunk are. */
+const MOST_SURPRISES = 3
+
+/**
+ * Loads a chunk in one transaction: the rows that the server takes, the others as rejects with its reasons, and the claim.
+ *
+ * Errors: CHECKPOINT_FENCED, and what is about no row: TARGET_*. The transaction is rolled back.
+ */
+export async function loadCarefully(
+  client: Client,
+  target: CopyTarget,
+  scope: ClaimScope,
+  pool: BlockPool,
+  chunk: CarefulChunk,
+): Promise<CarefulOutcome> {
+  const { range } = chunk
+  try {
+    await client.query('begin')
+    const expected = { ...chunk.counts, loaded: chunk.rows, rejected: chunk.rejects.length }
+    if (!(await claim(client, claimSql(scope, range, expected)))) {
+      await client.query('rollback')
+      return null
+    }
+    const refusals = await loadRows(client, target, pool, chunk)
+    const rejects = [...chunk.rejects, ...chunk.rejectsOf(refusals)]
+    await keepRejects(client, scope, range, rejects)
+    const loaded = chunk.rows - refusals.length
+    const rejected = rejects.length
+    await client.query(recountSql(scope, range, { ...chunk.counts, loaded, rejected }))
+    await client.query('commit')
+    return { loaded, rejected }
+  } catch (thrown) {
+    const error = wrapServerError(thrown)
+    if (!isConnectionLost(error)) await rollBack(client, error)
+    throw error
+  }
+}
+
+/** False when the range was committed before. Errors: CHECKPOINT_FENCED. */
+async function claim(client: Client, sql: string): Promise<boolean> {
+  try {
+    const { rowCount } = await client.query(sql)
+    if (rowCount !== 1) throw fencedError()
+    return true
+  } catch (thrown) {
+    const error = wrapServerError(thrown)
+    if (error instanceof TargetError && error.server.sqlstate === UNIQUE_VIOLATION) return false
+    throw error
+  }
+}
+
+const UNIQUE_VIOLATION = '23505'
+
+/** Brings the rows in that the server takes; returns what it says of the others, by the numbers of the chunk. */
+async function loadRows(
+  client: Client,
+  target: CopyTarget,
+  pool: BlockPool,
+  chunk: CarefulChunk,
+): Promise<Refusal[]> {
+  let suspects = [...chunk.suspects]
+  let plain = without(chunk.rows, suspects)
+  await client.query('set constraints all immediate; savepoint chunk')
+  for (let surprises = 0; plain.length > 0; surprises++) {
+    const surprise = await tryCopy(client, target, pool, chunk, plain)
+    if (surprise === null) break
+    await client.query('rollback to savepoint chunk')
+    const everybody = surprise.row === null || surprises === MOST_SURPRISES
+    suspects = everybody
+      ? Array.from({ length: chunk.rows }, (_, row) => row)
+      : [...suspects, surprise.row].sort((a, b) => a - b)
+    plain = without(chunk.rows, suspects)
+  }
+  if (suspects.length === 0) return []
+  const refusals = await insertSuspects(client, target, chunk.encodeText(suspects), pool)
+  return refusals.map((refusal) => ({ ...refusal, row: suspects[refusal.row]! }))
+}
+
+/** Sends rows in one COPY; null when the server takes them all, else the one it has named, if it has. */
+async function tryCopy(
+  client: Client,
+  target: CopyTarget,
+  pool: BlockPool,
+  chunk: CarefulChunk,
+  rows: readonly number[],
+): Promise<{ readonly row: number | null } | null> {
+  const begin = async (format: CopyFormat): Promise<CopyIn> => {
+    const copy = new CopyIn(copySql(target, format))
+    await copy.begin(client)
+    return copy
+  }
+  try {
+    const copied = await copyParts(chunk.encode(rows), pool, begin)
+    if (copied !== rows.length) throw rowsDropped(copied, rows.length)
+    return null
+  } catch (thrown) {
+    if (thrown instanceof RefusedRow) {
+      if (!isAboutRow(thrown.refusal)) throw thrown.refusal
+      return { row: rows[thrown.row] ?? null }
+    }
+    const error = wrapServerError(thrown)
+    if (!isAboutRow(error)) throw error
+    return { row: null } // a foreign key is checked when all rows are there
+  }
+}
+
+/** Whether an error of the server's is about a row, not about the whole of its work. */
+export function isAboutRow(error: unknown): boolean {
+  if (!(error instanceof TargetError)) return false
+  return ROW_CLASSES.includes(error.server.sqlstate?.slice(0, 2) ?? '')
+}
+
+function without(count: number, rows: readonly number[]): number[] {
+  const left = new Set(rows)
+  const kept: number[] = []
+  for (let row = 0; row < count; row++) if (!left.has(row)) kept.push(row)
+  return kept
+}
+
+async function keepRejects(
+  client: Client,
+  scope: ClaimScope,
+  range: Range,
+  rejects: readonly Reject[],
+): Promise<void> {
+  if (rejects.length === 0) return
+  const copy = new CopyIn(rejectsCopySql(scope))
+  await copy.begin(client)
+  try {
+    for (let from = 0; from < rejects.length; from += REJECTS_AT_ONCE) {
+      const text = rejectsText(scope, range, rejects.slice(from, from + REJECTS_AT_ONCE))
+      await copy.write(copyData(text))
+    }
+    await copy.end()
+  } catch (error) {
+    await copy.fail('the client gave up')
+    throw toError(error)
+  }
+}
+
+const REJECTS_AT_ONCE = 256
+
+/** https://www.postgresql.org/docs/current/protocol-message-formats.html#PROTOCOL-MESSAGE-FORMATS-COPYDATA */
+function copyData(text: string): Buffer {
+  const message = Buffer.allocUnsafe(5 + Buffer.byteLength(text))
+  message[0] = 0x64
+  message.writeInt32BE(message.length - 1, 1)
+  message.write(text, 5)
+  return message
+}
