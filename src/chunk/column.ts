@@ -74,6 +74,15 @@ export class FieldColumn {
     return value
   }
 
+  /** Bytes of the text as it stands in the input, quotes included; 0 for NULL. */
+  size(row: number): number {
+    const { offsets, fieldCount } = this.fields
+    const k = (row * fieldCount + this.field) * 2
+    const from = offsets[k]!
+    const to = offsets[k + 1]!
+    return (to < 0 ? ~to : to) - from
+  }
+
   /** The text as it stands in the input, whatever the column's type; null for NULL. */
   text(row: number): string | null {
     const { bytes, offsets, fieldCount } = this.fields
@@ -107,6 +116,11 @@ export class ValueColumn {
 
   value(row: number): Result {
     return this.values[row] ?? null
+  }
+
+  /** Characters of the text. */
+  size(row: number): number {
+    return this.text(row)?.length ?? 0
   }
 
   /** The value as text; null for NULL. */

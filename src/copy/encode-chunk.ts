@@ -71,6 +71,33 @@ export async function* encodeChunk(
   yield* encodeAs('text', [text], cursor, pool)
 }
 
+/**
+ * Encodes rows of some chunks as one COPY, binary where the plan allows it; rows that binary cannot take are left out, and
+ * told of by their numbers: the server has to read them, or to refuse them.
+ */
+export async function* encodeCanonical(
+  chunks: Iterable<Chunk>,
+  plan: RowPlan,
+  cursor: RowCursor,
+  pool: BlockPool,
+  onLeft: (row: number) => void,
+): AsyncGenerator<CopyPart> {
+  if (plan.kinds.includes(Kind.server)) {
+    yield* encodeText(chunks, plan, cursor, pool)
+    return
+  }
+  cursor.rewind()
+  const feed = new ChunkFeed({ straight: null, resident: null, chunks: () => chunks }, plan, cursor)
+  const road = feed.road((block) => {
+    for (;;) {
+      encodeBinaryRows(cursor, plan, block)
+      if (cursor.stop !== 'not-canonical') return
+      onLeft(cursor.row++)
+    }
+  })
+  yield* encodeAs('binary', [road], cursor, pool)
+}
+
 /** Encodes all rows of some chunks as one COPY text. */
 export async function* encodeText(
   chunks: Iterable<Chunk>,

@@ -1,8 +1,7 @@
 import { type Chunk, countRows } from '../chunk/chunk.ts'
 import { ValueColumn } from '../chunk/column.ts'
-import { encodeBinaryRows } from './binary/rows.ts'
+import { type ColumnLimits, isLimited, isOver } from './column-limits.ts'
 import { growBlock } from './block-pool.ts'
-import { Kind } from './kinds.ts'
 import { Block, ChunkRows, RowCursor, type RowPlan } from './rows.ts'
 import { BadColumnValue, encodeTextRows } from './text-rows.ts'
 
@@ -42,23 +41,38 @@ export class RowList {
       const from = next
       while (next < rows.length && rows[next]! < end) next++
       if (next === from) return
-      const selection = Int32Array.from(rows.slice(from, next), (row) => {
-        return chunk.selection?.[row - first] ?? row - first
-      })
+      if (next - from === end - first) {
+        picked.push(chunk)
+        return
+      }
+      const selection = new Int32Array(next - from)
+      for (let i = from; i < next; i++) {
+        const at = rows[i]! - first
+        selection[i - from] = chunk.selection === null ? at : chunk.selection[at]!
+      }
       picked.push({ ...chunk, selection })
     })
     return picked
   }
 
-  /** Rows that COPY binary cannot take: the server has to read them, or to refuse them. */
-  oddRows(plan: RowPlan): number[] {
-    const odd: number[] = []
-    if (plan.kinds.includes(Kind.server)) return odd
-    this.#dryRun(plan, (cursor, block) => {
-      encodeBinaryRows(cursor, plan, block)
-      if (cursor.stop === 'not-canonical') odd.push(cursor.row++)
+  /** Rows with a value that is over a limit of its column; `limits` in the order of the plan. */
+  rowsOver(plan: RowPlan, limits: readonly ColumnLimits[]): number[] {
+    const over = new Uint8Array(this.count)
+    limits.forEach((limit, c) => {
+      if (!isLimited(limit)) return
+      this.#chunks.forEach((chunk, at) => {
+        const column = chunk.columns[plan.slots[c]!]!
+        const first = this.#firsts[at]!
+        const count = countRows(chunk)
+        for (let i = 0; i < count; i++) {
+          const row = chunk.selection === null ? i : chunk.selection[i]!
+          if (isOver(limit, column, row)) over[first + i] = 1
+        }
+      })
     })
-    return odd
+    const rows: number[] = []
+    over.forEach((isOne, row) => isOne === 1 && rows.push(row))
+    return rows
   }
 
   /** Values of stages that have no text. */

@@ -11,12 +11,12 @@ import type { CsvEngine } from '../source/csv/engine.ts'
 import { recordNumber } from '../source/csv/locate.ts'
 import type { BadColumnValue } from '../copy/text-rows.ts'
 import type { StageFailure } from '../stage/stage-list.ts'
-import type { LaneInput, RangeBytes } from './lane-protocol.ts'
+import type { InputShape, RangeBytes } from './lane-protocol.ts'
 
 /** The error for a record that cannot become a row. */
 export function badRecordError(
   bad: BadRecord,
-  input: LaneInput,
+  input: InputShape,
   { range, buffer }: RangeBytes,
 ): MillraceError {
   const bytes = Buffer.from(buffer, 0, bad.byte)
@@ -35,7 +35,7 @@ export function badRecordError(
 /** What places are found with. */
 interface Reader {
   readonly engine: CsvEngine
-  readonly input: LaneInput
+  readonly input: InputShape
 }
 
 /** The error for a row of the index that the server refused, with its place in the input. */
@@ -108,7 +108,7 @@ function placeText({ source, record, line, column }: Where): string {
   return `${source ?? 'input'}: record ${String(record)}${inLine}${inColumn}`
 }
 
-function countLines(bytes: Buffer, input: LaneInput): number {
+function countLines(bytes: Buffer, input: InputShape): number {
   const terminator = input.dialect.lineEnd === 'cr' ? 13 : 10
   let lines = 0
   for (let at = bytes.indexOf(terminator); at !== -1; at = bytes.indexOf(terminator, at + 1)) {

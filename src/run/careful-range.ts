@@ -4,9 +4,10 @@ import { type Chunk, chunkOf, countRows } from '../chunk/chunk.ts'
 import { FieldText } from '../chunk/column.ts'
 import type { Decode } from '../chunk/decode.ts'
 import type { BlockPool } from '../copy/block-pool.ts'
-import { type CopyPart, encodeChunk, encodeText } from '../copy/encode-chunk.ts'
+import { type CopyPart, encodeCanonical, encodeText } from '../copy/encode-chunk.ts'
+import type { ColumnLimits } from '../copy/column-limits.ts'
 import { RowList } from '../copy/row-list.ts'
-import { RowCursor, type RowPlan } from '../copy/rows.ts'
+import { type CopyColumn, RowCursor, RowPlan } from '../copy/rows.ts'
 import { findBadTexts } from '../source/csv/check-text.ts'
 import type { CsvEngine } from '../source/csv/engine.ts'
 import { FIRST, recordNumber } from '../source/csv/locate.ts'
@@ -25,8 +26,11 @@ export interface CarefulReading {
   readonly decoders: readonly Decode[]
   readonly stages: StageList
   readonly plan: RowPlan
-  /** The names of the plan's columns. */
+  /** The columns of the plan. */
+  readonly copied: readonly CopyColumn[]
+  /** Their names. */
   readonly columns: readonly string[]
+  readonly limits: readonly ColumnLimits[]
   readonly pool: BlockPool
 }
 
@@ -134,13 +138,14 @@ export async function readCarefully(
       facts: facts.some((one) => one !== null) ? JSON.stringify(facts) : null,
     },
     rows: list.count,
-    suspects: list.oddRows(plan),
+    suspects: list.rowsOver(plan, reading.limits),
     rejects: finder.rejects(reasons),
     stats,
-    encode(rows): AsyncIterable<CopyPart> {
-      const chunks = list.pick(rows)
-      const all = { straight: null, resident: null, chunks: () => chunks }
-      return encodeChunk(all, plan, cursor, pool)
+    encode: (rows, left) =>
+      encodeCanonical(list.pick(rows), plan, cursor, pool, (i) => left.push(rows[i]!)),
+    encodeColumns(rows, columns, left): AsyncIterable<CopyPart> {
+      const some = new RowPlan(columns.map((column) => reading.copied[column]!))
+      return encodeCanonical(list.pick(rows), some, cursor, pool, (i) => left.push(rows[i]!))
     },
     encodeText: (rows) => encodeText(list.pick(rows), plan, cursor, pool),
     rejectsOf: (refusals) =>

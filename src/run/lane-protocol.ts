@@ -1,5 +1,6 @@
 import type { ClaimScope } from '../checkpoint/claims.ts'
 import type { Range } from '../chunk/range.ts'
+import type { ColumnLimits } from '../copy/column-limits.ts'
 import type { InferredColumn } from '../copy/infer-types.ts'
 import type { CopyColumn } from '../copy/rows.ts'
 import type { ErrorCode, Where } from '../core/errors.ts'
@@ -10,11 +11,17 @@ import type { ConnectionTarget } from '../target/connect.ts'
 import type { CopyTarget } from '../target/copy-parts.ts'
 import type { StageSpec } from './stage-source.ts'
 
-/** What a lane needs to know of the input. */
-export interface LaneInput {
+/** What rows are found with in an input. */
+export interface InputShape {
   readonly source: string
   readonly dialect: CsvDialect
   readonly fieldCount: number
+}
+
+/** What a lane needs to know of the input. */
+export interface LaneInput extends InputShape {
+  /** What is done with a row that cannot be loaded: kept with its reason, or the end of the load. */
+  readonly rejects: 'keep' | 'stop'
 }
 
 /** What a lane needs to load: where to, and under which claim. */
@@ -23,11 +30,11 @@ export interface LoadPlan {
   /** What the stages are given. */
   readonly fields: readonly FieldInfo[]
   readonly columns: readonly CopyColumn[]
+  /** What the target's columns do not take, in the order of the COPY. */
+  readonly limits: readonly ColumnLimits[]
   readonly scope: ClaimScope
   /** Whether a value that does not fit its column's type widens the column. */
   readonly widening: boolean
-  /** What is done with a row that cannot be loaded: kept with its reason, or the end of the load. */
-  readonly rejects: 'keep' | 'stop'
 }
 
 /** Bytes of a range; the buffer is moved to the lane and comes back with its answer. */

@@ -5,7 +5,7 @@ import { Queue } from '../core/queue.ts'
 import type { CsvEngine } from '../source/csv/engine.ts'
 import { selectEngine } from '../source/csv/select-engine.ts'
 import type { AnyStage } from '../stage/stage.ts'
-import { indexRange } from './index-range.ts'
+import { indexSound } from './index-range.ts'
 import { COMMIT_LATER, LaneConnection } from './lane-connection.ts'
 import { runLane, type Task } from './lane.ts'
 import { LaneQuestions } from './lane-questions.ts'
@@ -115,7 +115,7 @@ export class LaneWork {
 
   #infer({ range, buffer, length }: RangeBytes): void {
     const { engine, input } = required(this.#opened)
-    const fields = indexRange(engine, input, { range, buffer, length })
+    const fields = indexSound(engine, input, { range, buffer, length })
     const columns = inferTypes(fields)
     const checksum = crc32(fields.bytes)
     this.#owner.report({ type: 'inferred', columns, checksum, range, buffer }, [buffer])

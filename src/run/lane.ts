@@ -15,6 +15,8 @@ import { StageList } from '../stage/stage-list.ts'
 import { ChunkLoader, type EncodedChunk, type Outcome } from '../target/chunk-transaction.ts'
 import { isAboutRow, loadCarefully } from '../target/careful-chunk.ts'
 import { RefusedRow } from '../target/copy-parts.ts'
+import type { Refusal } from '../target/suspect-rows.ts'
+import { findProbe } from '../target/probe.ts'
 import { isConnectionLost, wrapServerError } from '../target/server-error.ts'
 import { columnsOf } from './field-types.ts'
 import { badValueError, placeOfRow, refusedRowError } from './bad-row.ts'
@@ -22,7 +24,7 @@ import { readCarefully } from './careful-range.ts'
 import type { LaneConnection } from './lane-connection.ts'
 import type { FromLane, LaneInput, LoadPlan, RangeBytes } from './lane-protocol.ts'
 import type { LaneQuestions } from './lane-questions.ts'
-import { indexRange } from './index-range.ts'
+import { indexSound } from './index-range.ts'
 import { RangeReader, type RangeReading } from './range-reader.ts'
 import { withStages } from './with-stages.ts'
 
@@ -170,7 +172,7 @@ async function runSession(
     }
     const better = plan.widening && isMisfit(error) ? await replan(lane, plan, pending[0]!) : null
     if (better !== null) return { type: 'replan', plan: better }
-    if (plan.rejects === 'keep' && isAboutRows(error)) return { type: 'refused' }
+    if (lane.input.rejects === 'keep' && isAboutRows(error)) return { type: 'refused' }
     const first = pending[0]!
     const placeOf = (row: number): Where =>
       placeOfRow(first.reading?.indexRow(row) ?? row, lane, first)
@@ -202,14 +204,18 @@ async function runCareful(
 ): Promise<SessionEnd> {
   const pool = new BlockPool(BLOCKS)
   const stop = new AbortController()
+  /** Ranges for whose values no plan is wider. */
+  const settled = new Set<PendingRange>()
   const { engine, input, questions } = lane
   const reading = {
-    ...{ engine, input, stages, pool, columns: plan.target.columns },
+    ...{ engine, input, stages, pool, columns: plan.target.columns, limits: plan.limits },
     decoders: plan.fields.map(({ type }) => decoderOf(type)),
     plan: new RowPlan(plan.columns),
+    copied: plan.columns,
   }
   try {
     const client = await connection.client
+    const probe = await findProbe(client, plan.target)
     for (let clean = 0; clean < CLEAN_CHUNKS;) {
       const source = pending[0] ?? (await nextRange(lane, pending, stop.signal))
       if (source === undefined) return { type: 'done' }
@@ -223,7 +229,24 @@ async function runCareful(
         continue
       }
       await asked?.turn()
-      const counts = await loadCarefully(client, plan.target, plan.scope, pool, chunk)
+      const mayWiden = plan.widening && !settled.has(source)
+      const mustWiden = (refusals: readonly Refusal[]): boolean =>
+        mayWiden && refusals.some(({ sqlstate }) => MISFITS.has(sqlstate))
+      const loading = {
+        client,
+        target: plan.target,
+        scope: plan.scope,
+        pool,
+        probe,
+        giveUp: mustWiden,
+      }
+      const counts = await loadCarefully(loading, chunk)
+      if (counts === 'given up') {
+        const better = await replan(lane, plan, source)
+        if (better !== null) return { type: 'replan', plan: better }
+        settled.add(source)
+        continue
+      }
       pending.shift()
       const milliseconds = performance.now() - began
       const { loaded: rows, rejected } = counts ?? { loaded: chunk.rows, rejected: 0 }
@@ -242,6 +265,8 @@ async function runCareful(
       lane.report({ type: 'reconnecting', message: toError(error).message }, [])
       return { type: 'lost' }
     }
+    const better = plan.widening && isMisfit(error) ? await replan(lane, plan, pending[0]!) : null
+    if (better !== null) return { type: 'replan', plan: better }
     throw error
   } finally {
     stop.abort()
@@ -268,8 +293,8 @@ function isMisfit(error: unknown): boolean {
 }
 
 function replan(lane: Lane, plan: LoadPlan, source: RangeBytes): Promise<LoadPlan | null> {
-  const chunk = indexRange(lane.engine, lane.input, source)
-  return lane.replan(plan.scope.epoch, inferTypes(chunk))
+  const fields = indexSound(lane.engine, lane.input, source)
+  return lane.replan(plan.scope.epoch, inferTypes(fields))
 }
 
 /**

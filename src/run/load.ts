@@ -14,6 +14,7 @@ import {
 } from '../core/errors.ts'
 import { parseTableName } from '../core/identifier.ts'
 import { silentLog } from '../core/log.ts'
+import { columnLimits } from '../copy/column-limits.ts'
 import type { ByteSource } from '../source/bytes/byte-source.ts'
 import { openInput } from '../source/open.ts'
 import type { CutLimits } from '../source/csv/cut.ts'
@@ -88,7 +89,8 @@ async function loadOpened(
     const { source, dialect, reasons, fieldCount } = named
     settings.log.debug({ dialect, reasons }, 'dialect')
     const found = await stages.find()
-    lanes.open({ source: source.name, dialect, fieldCount }, found)
+    const rejects = isNone(settings.maxErrors) ? 'stop' : 'keep'
+    lanes.open({ source: source.name, dialect, fieldCount, rejects }, found)
     return await loadFrom(options, settings, named, found, lanes, buffers)
   } finally {
     await lanes.close()
@@ -230,8 +232,12 @@ async function runJob(
   }
   const target = { table: { schema: table.schema, table: table.table }, columns: mapping.names }
   const widening = prepared.ownTable && source.size === null
-  const rejects = isNone(settings.maxErrors) ? 'stop' : 'keep'
-  let plan: LoadPlan = { target, fields, columns: mapping.columns, scope, widening, rejects }
+  const limits = mapping.names.map((name) => {
+    const column = table.columns.find((one) => one.name === name)
+    return columnLimits(column?.type ?? 'text', column?.notNull ?? false)
+  })
+  const { columns } = mapping
+  let plan: LoadPlan = { target, fields, columns, limits, scope, widening }
   let current = table
   const onMisfit: OnMisfit = (epoch, columns) =>
     keeper.use(async (client) => {
@@ -247,8 +253,10 @@ async function runJob(
     const bytes = claims.reduce((sum, claim) => sum + claim.end - claim.start, 0)
     settings.log.info({ bytes }, 'stages ask for keys: what is loaded already is read again')
   }
-  const { limits } = request
-  const cuts = remainingCuts({ source, engine, claims, data, limits, buffers, recall })
+  const cuts = remainingCuts({
+    ...{ source, engine, claims, data, buffers, recall },
+    limits: request.limits,
+  })
   const limit = new RejectLimit(settings.maxErrors, data.byte)
   let end = claims.at(-1)?.end ?? data.byte
   const onLoaded = (loaded: LoadedRange): void => {

@@ -12,7 +12,7 @@ import { placeOfRow, stageFailureError } from './bad-row.ts'
 import { indexFrom, indexRange } from './index-range.ts'
 import type { RangeQuestions } from './lane-questions.ts'
 import { StagedRange } from './staged-range.ts'
-import type { FieldInfo, LaneInput, RangeBytes } from './lane-protocol.ts'
+import type { FieldInfo, InputShape, RangeBytes } from './lane-protocol.ts'
 
 /** What is read of a range: rows for the encoder, and what is known of them. */
 export interface RangeReading extends RangeRows {
@@ -32,7 +32,7 @@ export interface RangeReading extends RangeRows {
 /** What ranges are read with. */
 export interface Reading {
   readonly engine: CsvEngine
-  readonly input: LaneInput
+  readonly input: InputShape
   readonly stages: StageList
   readonly fields: readonly FieldInfo[]
   readonly plan: RowPlan
@@ -41,7 +41,7 @@ export interface Reading {
 /** Reads ranges for the encoder: through the stages, and without an index where there is nothing for them to do. */
 export class RangeReader {
   readonly #engine: CsvEngine
-  readonly #input: LaneInput
+  readonly #input: InputShape
   readonly #stages: StageList
   readonly #decoders: readonly Decode[]
   readonly #encoder: CsvRowEncoder | null

@@ -5,10 +5,11 @@ import type { StageContext } from '../stage/stage.ts'
 import { StageList } from '../stage/stage-list.ts'
 import { orAborted } from './abort.ts'
 import { columnsOf } from './field-types.ts'
-import { indexRange } from './index-range.ts'
+import { indexSound } from './index-range.ts'
 import type { FieldInfo } from './lane-protocol.ts'
 import type { JobRequest } from './prepare-job.ts'
 import { sampleTypes } from './sample-types.ts'
+import { isNone } from './reject-limit.ts'
 import { StageConnection } from './stage-connection.ts'
 import { sampleOf } from './stream-sample.ts'
 import { withStages } from './with-stages.ts'
@@ -48,14 +49,20 @@ async function withContext<T>(
 }
 
 /** The first rows of the input. */
-async function* firstRows({ start, limits, buffers }: JobRequest): AsyncGenerator<Fields> {
+async function* firstRows({
+  start,
+  limits,
+  buffers,
+  settings,
+}: JobRequest): AsyncGenerator<Fields> {
   const { engine, data, fieldCount, dialect } = start
   const isFile = start.source.size !== null
   const source = isFile ? start.source : await sampleOf(start)
   for await (const piece of cut(source, engine, data, source.size, limits, buffers)) {
-    const input = { source: source.name, dialect, fieldCount }
+    const rejects = isNone(settings.maxErrors) ? 'stop' : 'keep'
+    const input = { source: source.name, dialect, fieldCount, rejects } as const
     try {
-      yield indexRange(engine, input, piece)
+      yield indexSound(engine, input, piece)
     } finally {
       buffers.give(piece.buffer)
     }

@@ -9,6 +9,7 @@ import type { CopyFormat, CopyPart } from '../copy/encode-chunk.ts'
 import { TargetError, toError } from '../core/errors.ts'
 import { CopyIn } from './copy-in.ts'
 import { copyParts, copySql, type CopyTarget, RefusedRow, rowsDropped } from './copy-parts.ts'
+import { askProbe, type Probe } from './probe.ts'
 import { isConnectionLost, wrapServerError } from './server-error.ts'
 import { insertSuspects, type Refusal, ROW_CLASSES } from './suspect-rows.ts'
 
@@ -21,16 +22,33 @@ export interface CarefulChunk {
   readonly suspects: readonly number[]
   /** What was rejected before it came to the server. */
   readonly rejects: readonly Reject[]
-  /** Rows, in ascending order, for a COPY of whichever format. */
-  encode(rows: readonly number[]): AsyncIterable<CopyPart>
-  /** The same, as text. */
+  /** Rows, in ascending order, for one COPY; `left` is given those that only the server can read, as they are found. */
+  encode(rows: readonly number[], left: number[]): AsyncIterable<CopyPart>
+  /** Some columns of them, by their places in the COPY. */
+  encodeColumns(
+    rows: readonly number[],
+    columns: readonly number[],
+    left: number[],
+  ): AsyncIterable<CopyPart>
+  /** All columns of them, as text. */
   encodeText(rows: readonly number[]): AsyncIterable<CopyPart>
   /** Refused rows as rejects. */
   rejectsOf(refusals: readonly Refusal[]): Reject[]
 }
 
-/** What came of it; null when it was committed before. */
-export type CarefulOutcome = Pick<ClaimCounts, 'loaded' | 'rejected'> | null
+/** What came of it; null when it was committed before, 'given up' when it is rolled back. */
+export type CarefulOutcome = Pick<ClaimCounts, 'loaded' | 'rejected'> | 'given up' | null
+
+/** What chunks are loaded with. */
+export interface CarefulLoading {
+  readonly client: Client
+  readonly target: CopyTarget
+  readonly scope: ClaimScope
+  readonly pool: BlockPool
+  readonly probe: Probe | null
+  /** Whether the chunk is not to be loaded, given what was refused of it. */
+  readonly giveUp: (refusals: readonly Refusal[]) => boolean
+}
 
 /** Rows that the server may find among those that were not suspected; then all of the chunk are. */
 const MOST_SURPRISES = 3
@@ -41,12 +59,10 @@ const MOST_SURPRISES = 3
  * Errors: CHECKPOINT_FENCED, and what is about no row: TARGET_*. The transaction is rolled back.
  */
 export async function loadCarefully(
-  client: Client,
-  target: CopyTarget,
-  scope: ClaimScope,
-  pool: BlockPool,
+  loading: CarefulLoading,
   chunk: CarefulChunk,
 ): Promise<CarefulOutcome> {
+  const { client, scope } = loading
   const { range } = chunk
   try {
     await client.query('begin')
@@ -55,7 +71,11 @@ export async function loadCarefully(
       await client.query('rollback')
       return null
     }
-    const refusals = await loadRows(client, target, pool, chunk)
+    const refusals = await loadRows(loading, chunk)
+    if (loading.giveUp(refusals)) {
+      await client.query('rollback')
+      return 'given up'
+    }
     const rejects = [...chunk.rejects, ...chunk.rejectsOf(refusals)]
     await keepRejects(client, scope, range, rejects)
     const loaded = chunk.rows - refusals.length
@@ -87,27 +107,56 @@ const UNIQUE_VIOLATION = '23505'
 
 /** Brings the rows in that the server takes; returns what it says of the others, by the numbers of the chunk. */
 async function loadRows(
-  client: Client,
-  target: CopyTarget,
-  pool: BlockPool,
+  { client, target, pool, probe }: CarefulLoading,
   chunk: CarefulChunk,
 ): Promise<Refusal[]> {
   let suspects = [...chunk.suspects]
-  let plain = without(chunk.rows, suspects)
+  let plain = without(allRows(chunk), suspects)
   await client.query('set constraints all immediate; savepoint chunk')
+  if (probe !== null && plain.length > 0) {
+    const found = await tryProbe(client, pool, chunk, plain, probe)
+    suspects = merged(suspects, found)
+    plain = without(plain, found)
+  }
   for (let surprises = 0; plain.length > 0; surprises++) {
-    const surprise = await tryCopy(client, target, pool, chunk, plain)
+    const left: number[] = []
+    const surprise = await tryCopy(client, target, pool, chunk, plain, left)
+    suspects = merged(suspects, left)
+    plain = without(plain, left)
     if (surprise === null) break
     await client.query('rollback to savepoint chunk')
     const everybody = surprise.row === null || surprises === MOST_SURPRISES
-    suspects = everybody
-      ? Array.from({ length: chunk.rows }, (_, row) => row)
-      : [...suspects, surprise.row].sort((a, b) => a - b)
-    plain = without(chunk.rows, suspects)
+    suspects = everybody ? allRows(chunk) : merged(suspects, [surprise.row])
+    plain = everybody ? [] : without(plain, [surprise.row])
   }
   if (suspects.length === 0) return []
   const refusals = await insertSuspects(client, target, chunk.encodeText(suspects), pool)
   return refusals.map((refusal) => ({ ...refusal, row: suspects[refusal.row]! }))
+}
+
+/** Rows that the probe finds; none where the server refuses to be asked, for want of a right most often. */
+async function tryProbe(
+  client: Client,
+  pool: BlockPool,
+  chunk: CarefulChunk,
+  rows: readonly number[],
+  probe: Probe,
+): Promise<number[]> {
+  try {
+    const left: number[] = []
+    const parts = chunk.encodeColumns(rows, probe.columns, left)
+    const found = await askProbe(client, probe, parts, pool)
+    const asked = without(rows, left)
+    return merged(
+      found.map((row) => asked[row]!),
+      left,
+    )
+  } catch (thrown) {
+    const error = wrapServerError(thrown)
+    if (isConnectionLost(error)) throw error
+    await client.query('rollback to savepoint chunk')
+    return []
+  }
 }
 
 /** Sends rows in one COPY; null when the server takes them all, else the one it has named, if it has. */
@@ -117,6 +166,7 @@ async function tryCopy(
   pool: BlockPool,
   chunk: CarefulChunk,
   rows: readonly number[],
+  left: number[],
 ): Promise<{ readonly row: number | null } | null> {
   const begin = async (format: CopyFormat): Promise<CopyIn> => {
     const copy = new CopyIn(copySql(target, format))
@@ -124,13 +174,14 @@ async function tryCopy(
     return copy
   }
   try {
-    const copied = await copyParts(chunk.encode(rows), pool, begin)
-    if (copied !== rows.length) throw rowsDropped(copied, rows.length)
+    const copied = await copyParts(chunk.encode(rows, left), pool, begin)
+    const sent = rows.length - left.length
+    if (copied !== sent) throw rowsDropped(copied, sent)
     return null
   } catch (thrown) {
     if (thrown instanceof RefusedRow) {
       if (!isAboutRow(thrown.refusal)) throw thrown.refusal
-      return { row: rows[thrown.row] ?? null }
+      return { row: without(rows, left)[thrown.row] ?? null }
     }
     const error = wrapServerError(thrown)
     if (!isAboutRow(error)) throw error
@@ -144,11 +195,23 @@ export function isAboutRow(error: unknown): boolean {
   return ROW_CLASSES.includes(error.server.sqlstate?.slice(0, 2) ?? '')
 }
 
-function without(count: number, rows: readonly number[]): number[] {
-  const left = new Set(rows)
+function allRows({ rows }: CarefulChunk): number[] {
+  return Array.from({ length: rows }, (_, row) => row)
+}
+
+/** Both lists are ascending, as the result is. */
+function without(rows: readonly number[], left: readonly number[]): number[] {
   const kept: number[] = []
-  for (let row = 0; row < count; row++) if (!left.has(row)) kept.push(row)
+  let next = 0
+  for (const row of rows) {
+    while (next < left.length && left[next]! < row) next++
+    if (left[next] !== row) kept.push(row)
+  }
   return kept
+}
+
+function merged(a: readonly number[], b: readonly number[]): number[] {
+  return [...new Set([...a, ...b])].sort((x, y) => x - y)
 }
 
 async function keepRejects(

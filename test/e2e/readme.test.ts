@@ -38,8 +38,10 @@ describe('the README', () => {
 
   beforeAll(async () => {
     await mkdir(dir.path('fixtures'))
-    const trips = fileURLToPath(new URL('fixtures/trips.csv', root))
-    await cp(trips, dir.path('fixtures/trips.csv'), { preserveTimestamps: true })
+    for (const name of ['trips.csv', 'trips-with-errors.csv']) {
+      const file = fileURLToPath(new URL(`fixtures/${name}`, root))
+      await cp(file, dir.path(`fixtures/${name}`), { preserveTimestamps: true })
+    }
     for (const [name, text] of programs) await dir.write(name, text)
   })
 

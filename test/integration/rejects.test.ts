@@ -1,5 +1,13 @@
 import { beforeEach, describe, expect, test } from 'vitest'
-import { load, type LoadOptions } from '../../dist/index.js'
+import { Readable } from 'node:stream'
+import {
+  load,
+  type LoadOptions,
+  map,
+  type RejectError,
+  type Row,
+  validate,
+} from '../../dist/index.js'
 import { countMixed, MIXED_TABLE, mixedRows, readRejects } from '../helpers/bad-rows.ts'
 import { useDatabase } from '../helpers/database.ts'
 import { useTempDir } from '../helpers/temp-dir.ts'
@@ -49,4 +57,137 @@ describe('rows that cannot be loaded', () => {
       expect((await load(options)).status).toBe('already-complete')
     },
   )
+})
+
+describe('rows that a stage gives up', () => {
+  test('are kept with the stage and the column', async () => {
+    await db.query('create table staged (id int, n int)')
+    const lines = Array.from({ length: 3000 }, (_, i) => `${String(i)},${String(i % 100)}\n`)
+    const input = await dir.write('staged.csv', `id,n\n${lines.join('')}`)
+    const odd = map((row: Row) => {
+      if (Number(row['id']) === 1234) throw new Error('not this one')
+      return { ...row }
+    })
+    const stages = [validate({ n: { max: 97 } }), odd]
+    const { rows } = await load({
+      input,
+      to: db.url,
+      table: 'staged',
+      stages,
+      maxErrors: '3%',
+      chunkSize: 8192,
+    })
+    expect(rows).toMatchObject({ read: 3000, loaded: 2939, rejected: 61, filtered: 0 })
+    expect(
+      await db.query(
+        `select stage, column_name, code, count(*)::int as n from millrace.reject group by 1, 2, 3 order by 1`,
+      ),
+    ).toEqual([
+      { stage: 'map', column_name: null, code: 'STAGE_THREW', n: 1 },
+      { stage: 'validate', column_name: 'n', code: 'STAGE_INVALID', n: 60 },
+    ])
+    expect(await db.value('select count(*)::int from staged')).toBe(2939)
+    await db.query('drop table staged')
+  })
+})
+
+describe('a stream whose table is made from its first bytes', () => {
+  test('widens a column for what does not fit, and rejects what is no row', async () => {
+    const note = 'a note that is long enough'
+    const first = Array.from({ length: 700_000 }, (_, i) => `${String(i)},${note}\n`).join('')
+    const last = '1,2,3\nword,fits\n5\n'
+    const input = Readable.from([Buffer.from(`id,note\n${first}`), Buffer.from(last)])
+    const { rows } = await load({ input, to: db.url, table: 'widened', lanes: 2 })
+    expect(rows).toMatchObject({ read: 700_003, loaded: 700_001, rejected: 2 })
+    expect(await db.query(`select raw from millrace.reject order by byte`)).toEqual([
+      { raw: Buffer.from('1,2,3') },
+      { raw: Buffer.from('5') },
+    ])
+    expect(await db.value(`select note from widened where id = 'word'`)).toBe('fits')
+    await db.query('drop table widened')
+  })
+})
+
+describe('keys that come twice', () => {
+  test('are loaded once and rejected once, wherever the two are', async () => {
+    await db.query('create table keyed (k int unique, pad text)')
+    const keys = Array.from({ length: 4000 }, (_, i) =>
+      i % 50 === 7 ? i - 7 : i % 331 === 5 ? 3990 - i : i,
+    )
+    const input = await dir.write(
+      'keyed.csv',
+      `k,pad\n${keys.map((k) => `${String(k)},${'x'.repeat(20)}\n`).join('')}`,
+    )
+    const distinct = new Set(keys).size
+    const { rows } = await load({
+      input,
+      to: db.url,
+      table: 'keyed',
+      lanes: 4,
+      chunkSize: 4096,
+      maxErrors: '100%',
+    })
+    expect(rows).toMatchObject({ read: 4000, loaded: distinct, rejected: 4000 - distinct })
+    expect(await db.value('select count(*)::int from keyed')).toBe(distinct)
+    expect(await db.value('select count(distinct record)::int from millrace.reject')).toBe(
+      4000 - distinct,
+    )
+    await db.query('drop table keyed')
+  })
+
+  test('are found where a constraint is only checked at the end', async () => {
+    await db.query('create table late (k int unique deferrable initially deferred)')
+    const input = await dir.write('late.csv', `k\n${[1, 2, 3, 2, 4].join('\n')}\n`)
+    const { rows } = await load({ input, to: db.url, table: 'late', maxErrors: 1 })
+    expect(rows).toMatchObject({ read: 5, loaded: 4, rejected: 1 })
+    expect(await db.value('select record::int from millrace.reject')).toBe(5)
+    await db.query('drop table late')
+  })
+})
+
+describe('too many rejected rows', () => {
+  const bad = 4000 / 40
+
+  async function failureOf(options: LoadOptions): Promise<RejectError> {
+    return (await load(options).then(
+      () => null,
+      (error: unknown) => error,
+    )) as RejectError
+  }
+
+  test.each([bad - 1, '2%'] as const)(
+    'end the load at %s, and a run that allows them goes on',
+    async (maxErrors) => {
+      const { bytes, good } = mixedRows(4000, (row) => row % 40 === 39)
+      const input = await dir.write(`many-${String(maxErrors)}.csv`, bytes)
+      const options = { input, to: db.url, table: 'mixed', job: JOB, chunkSize: 20_000, maxErrors }
+      const error = await failureOf(options)
+      expect(error).toMatchObject({ code: 'REJECTED_TOO_MANY' })
+      expect(error.reasons.length).toBeGreaterThan(5)
+      // The verdict of what is committed is the same before anything is read.
+      const again = await failureOf(options)
+      expect(again).toMatchObject({ code: 'REJECTED_TOO_MANY' })
+      const { rows, resumed } = await load({ ...options, maxErrors: '2.5%' })
+      expect(resumed.rows + rows.loaded).toBe(good)
+      const counted = await countMixed(db, JOB)
+      expect(counted).toMatchObject({ rows: good, loaded: good, rejected: bad })
+    },
+  )
+
+  test('of every kind end the load, in bounded time, when all are bad', async () => {
+    const { bytes } = mixedRows(30_000, (row) => row > 0)
+    const input = await dir.write('all-bad.csv', bytes)
+    const options = { input, to: db.url, table: 'mixed', job: JOB, lanes: 2, chunkSize: 100_000 }
+    expect(await failureOf(options)).toMatchObject({ code: 'REJECTED_TOO_MANY' })
+    const { read } = await countMixed(db, JOB)
+    expect(read).toBeLessThan(15_000)
+  })
+
+  test('are none where none may be: the chunk is rolled back', async () => {
+    const { bytes } = mixedRows(200, (row) => row === 150)
+    const input = await dir.write('none.csv', bytes)
+    const options = { input, to: db.url, table: 'mixed', job: JOB, maxErrors: 0 } as const
+    expect(await failureOf(options)).toMatchObject({ code: 'TARGET_ROW_REFUSED' })
+    expect(await countMixed(db, JOB)).toMatchObject({ rows: 0, read: 0 })
+  })
 })

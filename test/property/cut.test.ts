@@ -549,6 +549,7 @@ function claimOf(first: number, end: number, from: Position): Claim {
     lines: 2 * read,
     read,
     loaded: read,
+    rejected: 0,
     checksum: 0,
   }
 }

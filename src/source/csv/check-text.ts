@@ -19,12 +19,10 @@ export function findBadText(engine: CsvEngine, bytes: Buffer): BadRecord | null 
 export function findBadTexts(engine: CsvEngine, bytes: Buffer): BadRecord[] {
   const found: BadRecord[] = []
   let known = FIRST
-  for (let bad = firstBadByte(bytes); bad !== null;) {
+  for (let bad = firstBadByte(bytes); bad !== null; bad = firstBadByte(bytes, known.byte)) {
     const start = recordHolding(engine, bytes, bad.byte, known)
     found.push({ record: start.record, byte: start.byte, reason: bad.reason })
     known = recordNumber(engine, bytes, start.record + 1, start)
-    const next = firstBadByte(bytes.subarray(known.byte))
-    bad = next === null ? null : { ...next, byte: next.byte + known.byte }
   }
   return found
 }
@@ -47,9 +45,13 @@ function recordHolding(
 /** Bytes that are looked at together: what is wrong in them is searched for in them alone. */
 const WINDOW_BYTES = 65536
 
-function firstBadByte(bytes: Buffer): { readonly byte: number; readonly reason: string } | null {
-  const nul = bytes.indexOf(0)
-  const broken = firstBroken(bytes)
+/** The first from a byte on, which is the start of a character. */
+function firstBadByte(
+  bytes: Buffer,
+  from = 0,
+): { readonly byte: number; readonly reason: string } | null {
+  const nul = bytes.indexOf(0, from)
+  const broken = firstBroken(bytes, from)
   if (nul === -1 && broken === -1) return null
   return broken === -1 || (nul !== -1 && nul < broken)
     ? { byte: nul, reason: 'holds a NUL byte, which PostgreSQL cannot keep in text' }
@@ -57,15 +59,16 @@ function firstBadByte(bytes: Buffer): { readonly byte: number; readonly reason: 
 }
 
 /** Where the first bytes are that are not UTF-8; -1 when there are none. */
-function firstBroken(bytes: Buffer): number {
-  if (isUtf8(bytes)) return -1
-  for (let from = 0; ;) {
+function firstBroken(bytes: Buffer, first: number): number {
+  if (first === 0 && isUtf8(bytes)) return -1
+  for (let from = first; from < bytes.length;) {
     const to = Math.min(from + WINDOW_BYTES, bytes.length)
     const end = to === bytes.length ? to : characterStart(bytes, to)
     const window = bytes.subarray(from, end)
     if (!isUtf8(window)) return from + firstNonUtf8(window)
     from = end
   }
+  return -1
 }
 
 /** Halves the bytes until the first bad sequence is found; cut characters at the edges are tolerated by 3 bytes. */
