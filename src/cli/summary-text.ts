@@ -13,9 +13,11 @@ export function renderSummary(summary: Summary, embedded: boolean): string {
   }
   lines.push(...summary.stages.map(stageLine))
   lines.push(...summary.quality.filter(({ passed }) => !passed).map(brokenLine))
-  const { rejected } = summary.rows
-  if (rejected > 0) {
-    lines.push(`${formatCount(rejected)} rows were rejected:`, ...summary.rejects.map(reasonLine))
+  if (summary.rejects.length > 0) {
+    const rejected = sum(summary.rejects.map(({ rows }) => rows))
+    const earlier = summary.rows.rejected === 0 ? ', by earlier runs' : ''
+    lines.push(`${formatCount(rejected)} rows were rejected${earlier}:`)
+    lines.push(...summary.rejects.map(reasonLine))
   }
   const blank = summary.rows.filtered - sum(summary.stages.map((stage) => stage.filtered))
   if (blank > 0) lines.push(`${formatCount(blank)} blank lines were skipped`)

@@ -9,6 +9,7 @@ import {
   validate,
 } from '../../dist/index.js'
 import { countMixed, MIXED_TABLE, mixedRows, readRejects } from '../helpers/bad-rows.ts'
+import { runCli } from '../helpers/cli.ts'
 import { useDatabase } from '../helpers/database.ts'
 import { useTempDir } from '../helpers/temp-dir.ts'
 
@@ -189,5 +190,38 @@ describe('too many rejected rows', () => {
     const options = { input, to: db.url, table: 'mixed', job: JOB, maxErrors: 0 } as const
     expect(await failureOf(options)).toMatchObject({ code: 'TARGET_ROW_REFUSED' })
     expect(await countMixed(db, JOB)).toMatchObject({ rows: 0, read: 0 })
+  })
+})
+
+describe('the command line', () => {
+  test('names reasons and places, never values, and ends with 3 beyond the limit', async () => {
+    const lines = Array.from(
+      { length: 2000 },
+      (_, i) => `${String(i)},${i % 200 === 9 ? 'secret' : '5'}\n`,
+    )
+    const file = await dir.write('told.csv', `id,n\n${lines.join('')}`)
+    await db.query('create table told (id int, n int)')
+    const args = ['load', file, '--to', db.url, '--table', 'told']
+    const over = await runCli([...args, '--max-errors', '9'])
+    expect(over.code).toBe(3)
+    expect(over.stderr).toMatch(
+      /10 rows were rejected, --max-errors allows 9 \[REJECTED_TOO_MANY\]/,
+    )
+    expect(over.stderr).toMatch(/10 x 22P02, column n: the first is record 11 \(line 11\)/)
+    const within = await runCli([...args, '--max-errors', '0.5%'])
+    expect(within.code).toBe(0)
+    expect(within.stdout).toMatch(
+      /10 rows were rejected, by earlier runs:\n {2}10 x 22P02, column n/,
+    )
+    const asJson = await runCli([...args, '--max-errors', '9', '--restart', '--json'])
+    expect(JSON.parse(asJson.stdout)).toMatchObject({
+      error: {
+        code: 'REJECTED_TOO_MANY',
+        rejects: [{ code: '22P02', column: 'n', rows: 10, record: 11 }],
+      },
+    })
+    for (const { stdout, stderr } of [over, within, asJson])
+      expect(stdout + stderr).not.toMatch(/secret/)
+    await db.query('drop table told')
   })
 })
