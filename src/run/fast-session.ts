@@ -93,6 +93,8 @@ export async function runFast(session: Session): Promise<SessionEnd> {
 
 /** Whether an error is about rows, so that the others of their chunk can be loaded. */
 function isAboutRows(error: unknown): boolean {
+  // A chunk failed, and so did the COMMIT of the one before it.
+  if (error instanceof AggregateError) return error.errors.every(isAboutRows)
   if (error instanceof RefusedRow) return isAboutRow(error.refusal)
   if (error instanceof SourceError) return error.code === 'SOURCE_BAD_ROW'
   if (error instanceof StageError) return error.code !== 'STAGE_LIMIT'

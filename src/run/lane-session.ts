@@ -1,5 +1,5 @@
 import { type InferredColumn, inferTypes } from '../copy/infer-types.ts'
-import { CheckpointError, StageError, toError } from '../core/errors.ts'
+import { CheckpointError, StageError, TargetError, toError } from '../core/errors.ts'
 import type { Queue } from '../core/queue.ts'
 import type { CsvEngine } from '../source/csv/engine.ts'
 import type { AnyStage, TargetQueries } from '../stage/stage.ts'
@@ -49,7 +49,7 @@ export interface Session {
 
 /** How the time of one connection has ended. */
 export type SessionEnd =
-  | { readonly type: 'done' | 'lost' | 'refused' | 'clean' }
+  | { readonly type: 'done' | 'lost' | 'refused' | 'clean' | 'retry' }
   | { readonly type: 'replan'; readonly plan: LoadPlan }
 
 /** A range that is not committed, or not recalled yet. */
@@ -72,8 +72,8 @@ export async function nextRange(
 }
 
 /**
- * What an error means for a session of either kind: the end of its connection, or values that a wider plan may fit; null
- * when it means neither.
+ * What an error means for a session of either kind: the end of its connection, a transaction to be tried again, or values
+ * that a wider plan may fit; null when it means none of these.
  */
 export async function endOf(
   { connection, lane, plan, pending }: Session,
@@ -83,9 +83,16 @@ export async function endOf(
     lane.report({ type: 'reconnecting', message: toError(error).message }, [])
     return { type: 'lost' }
   }
+  const said = error instanceof RefusedRow ? error.refusal : error
+  if (said instanceof TargetError && RETRIED.has(said.server.sqlstate ?? '')) {
+    return { type: 'retry' }
+  }
   const better = plan.widening && isMisfit(error) ? await replan(lane, plan, pending[0]!) : null
   return better === null ? null : { type: 'replan', plan: better }
 }
+
+/** The server has ended a transaction for the sake of another: serialization_failure, deadlock_detected. */
+const RETRIED = new Set(['40001', '40P01'])
 
 /** SQLSTATEs of values that their column's type cannot hold; binary of another type than the column has by now. */
 export const MISFITS = new Set(['22P02', '22P03', '22003', '22007', '22008', '22021'])

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from 'pg'
 import { claimedRows } from '../checkpoint/claims.ts'
 import type { StageContext } from '../stage/stage.ts'
@@ -36,6 +37,9 @@ export async function runLane(
   }
 }
 
+/** Two lanes that deadlock are to try again at different times. */
+const LONGEST_PAUSE_MS = 200
+
 /**
  * Loads by one plan, over as many connections as it takes; returns the plan to go on by, null at the end.
  *
@@ -53,7 +57,8 @@ async function runPlan(
     const end = await run({ connection, lane, plan, stages, pending })
     if (end.type === 'done') return null
     if (end.type === 'replan') return end.plan
-    if (end.type === 'refused') run = runCareful
+    if (end.type === 'retry') await sleep(Math.random() * LONGEST_PAUSE_MS)
+    else if (end.type === 'refused') run = runCareful
     else if (end.type === 'clean') run = runFast
     else await settle(connection, lane, plan, pending)
   }

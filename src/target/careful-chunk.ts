@@ -11,7 +11,7 @@ import { CopyIn } from './copy-in.ts'
 import { copyParts, copySql, type CopyTarget, RefusedRow, rowsDropped } from './copy-parts.ts'
 import { askProbe, type Probe } from './probe.ts'
 import { isConnectionLost, wrapServerError } from './server-error.ts'
-import { insertSuspects, type Refusal, ROW_CLASSES } from './suspect-rows.ts'
+import { insertSuspects, isRowState, type Refusal } from './suspect-rows.ts'
 
 /** A chunk some of whose rows may be refused. Its rows are known by their numbers, from 0. */
 export interface CarefulChunk {
@@ -191,8 +191,7 @@ async function tryCopy(
 
 /** Whether an error of the server's is about a row, not about the whole of its work. */
 export function isAboutRow(error: unknown): boolean {
-  if (!(error instanceof TargetError)) return false
-  return ROW_CLASSES.includes(error.server.sqlstate?.slice(0, 2) ?? '')
+  return error instanceof TargetError && isRowState(error.server.sqlstate ?? '')
 }
 
 function allRows({ rows }: CarefulChunk): number[] {

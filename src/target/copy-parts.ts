@@ -74,8 +74,11 @@ function asRefusedRow(error: unknown, firstRow: number): RefusedRow | null {
 }
 
 /** The error for a server that took fewer rows than it was sent. */
-export function rowsDropped(copied: number, sent: number): TargetError {
-  const message = `the server took ${String(copied)} rows of a chunk of ${String(sent)}`
+export function rowsDropped(copied?: number, sent?: number): TargetError {
+  const message =
+    copied === undefined
+      ? 'the server took fewer rows than it was sent'
+      : `the server took ${String(copied)} rows of a chunk of ${String(sent)}`
   return new TargetError('TARGET_REFUSED', message, {
     hint: 'a trigger or rule of the table may drop rows; load into a plain table',
   })

@@ -131,4 +131,5 @@ const RULES = `
      and i.indnatts = i.indnkeyatts
   union all
   select 'f', ${names('c.conkey', 'c.conrelid')}, null, null, c.confrelid::regclass::text, ${names('c.confkey', 'c.confrelid')}
-    from pg_constraint c where c.conrelid = $1::regclass and c.contype = 'f' and c.confmatchtype = 's'`
+    from pg_constraint c
+   where c.conrelid = $1::regclass and c.contype = 'f' and c.confmatchtype = 's' and c.confrelid <> c.conrelid`

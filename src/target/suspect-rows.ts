@@ -1,9 +1,11 @@
 import { type Client, escapeLiteral } from 'pg'
 import type { BlockPool } from '../copy/block-pool.ts'
 import type { CopyPart } from '../copy/encode-chunk.ts'
+import { TargetError } from '../core/errors.ts'
 import { quoteIdentifier, quoteTable } from '../core/identifier.ts'
 import { CopyIn } from './copy-in.ts'
-import { copyParts, type CopyTarget } from './copy-parts.ts'
+import { copyParts, type CopyTarget, rowsDropped } from './copy-parts.ts'
+import { wrapServerError } from './server-error.ts'
 
 /** What the server says of a row that it does not take. */
 export interface Refusal {
@@ -24,8 +26,17 @@ export interface Refusal {
  */
 const MOST_AT_ONCE = 4
 
-/** Classes of SQLSTATE that are about a row: data, constraints, WITH CHECK OPTION, what triggers and functions raise. */
-export const ROW_CLASSES: readonly string[] = ['22', '23', '44', 'P0', '38', '39']
+/** Classes of SQLSTATE that are about a row: data, constraints, WITH CHECK OPTION, limits, what triggers and functions raise. */
+const ROW_CLASSES = ['22', '23', '44', '45', '54', 'P0', '38', '39']
+/** What some types say of their text: jsonpath, tsquery. */
+const ROW_STATES = ['42601']
+/** Rows that were inserted, and are not there. */
+const DROPPED = 'MR001'
+
+/** Whether a SQLSTATE is about a row, not about the whole of what the server was asked. */
+export function isRowState(sqlstate: string): boolean {
+  return ROW_CLASSES.includes(sqlstate.slice(0, 2)) || ROW_STATES.includes(sqlstate)
+}
 
 /**
  * Inserts rows of which some may be refused, in the open transaction: each is taken, or the server has said why not.
@@ -43,7 +54,8 @@ export async function insertSuspects(
 ): Promise<Refusal[]> {
   const columns = await columnsOf(client, target)
   const texts = columns.map(({ text }) => text)
-  await client.query(
+  await createTemporary(
+    client,
     `create temp table ${SUSPECTS} (n int generated always as identity, ${texts.map((c) => `${c} text`).join(', ')},
        primary key (n)) on commit drop;
      create temp table ${REFUSALS} (n int, state text, message text, column_name text, constraint_name text) on commit drop`,
@@ -54,7 +66,13 @@ export async function insertSuspects(
     return copy
   }
   await copyParts(parts, pool, begin)
-  await client.query(insertBlock(target, columns))
+  try {
+    await client.query(insertBlock(target, columns))
+  } catch (thrown) {
+    const error = wrapServerError(thrown)
+    const isDropped = error instanceof TargetError && error.server.sqlstate === DROPPED
+    throw isDropped ? rowsDropped() : error
+  }
   const found = await client.query<RefusalRow>(
     `select n - 1 as row, state, message, nullif(column_name, '') as column_name,
             nullif(constraint_name, '') as constraint_name from ${REFUSALS} order by n`,
@@ -69,6 +87,21 @@ export async function insertSuspects(
   }))
 }
 
+/** Errors: TARGET_REFUSED, naming the right that is wanted where that is the reason. */
+async function createTemporary(client: Client, sql: string): Promise<void> {
+  try {
+    await client.query(sql)
+  } catch (thrown) {
+    const error = wrapServerError(thrown)
+    if (!(error instanceof TargetError) || error.server.sqlstate !== '42501') throw error
+    throw new TargetError('TARGET_REFUSED', error.message, {
+      server: error.server,
+      cause: error,
+      hint: 'rows that the server may refuse go through a temporary table: grant temporary on database ... to the role; or stop at the first bad row with --max-errors 0',
+    })
+  }
+}
+
 interface RefusalRow {
   row: number
   state: string
@@ -80,52 +113,94 @@ interface RefusalRow {
 const SUSPECTS = 'pg_temp.millrace_suspect'
 const REFUSALS = 'pg_temp.millrace_refusal'
 
-/** A column of the target, and that of the temporary table that has its text. */
+/** A column of the target. */
 interface SuspectColumn {
   readonly name: string
+  /** That of the temporary table, which has its text. */
   readonly text: string
-  /** As it is declared, and without its modifiers: a cast to varchar(3) would cut a text off in silence. */
-  readonly declared: string
-  readonly plain: string
+  /** The text as a value, read as COPY reads it. */
+  readonly read: string
 }
 
+/**
+ * Why not a cast: one to varchar(3) cuts a text off in silence, one to a domain over it too, and `10` is ten seconds for a
+ * cast to an interval of hours. The type's own input function does what it does in COPY; where it is one of many types
+ * (arrays, enums, ranges) a cast comes to the same.
+ */
 async function columnsOf(client: Client, { table, columns }: CopyTarget): Promise<SuspectColumn[]> {
-  const found = await client.query<{ name: string; declared: string; plain: string }>(
-    `select attname::text as name, format_type(atttypid, atttypmod) as declared, format_type(atttypid, -1) as plain
-       from pg_attribute where attrelid = $1::regclass and attnum > 0 and not attisdropped`,
-    [quoteTable(table)],
-  )
+  const found = await client.query<ColumnRow>(COLUMNS, [quoteTable(table)])
   const byName = new Map(found.rows.map((row) => [row.name, row]))
   return columns.map((name, i) => {
-    const { declared, plain } = byName.get(name) ?? { declared: 'text', plain: 'text' }
-    return { name, text: `c${String(i)}`, declared, plain }
+    const text = `c${String(i)}`
+    const column = byName.get(name)
+    if (column === undefined) return { name, text, read: text }
+    const { input, args, element, modifier, plain } = column
+    const more = args > 1 ? `, ${element}::oid, ${String(modifier)}` : ''
+    const read = input === null ? `${text}::${plain}` : `${input}(textout(${text})${more})`
+    return { name, text, read }
   })
 }
+
+interface ColumnRow {
+  name: string
+  /** The input function; null where it is one of many types. */
+  input: string | null
+  args: number
+  element: string
+  modifier: number
+  plain: string
+}
+
+/** Of a domain, what it stands on: the domain itself is seen to when the value is assigned. */
+const COLUMNS = `
+  with recursive base(name, typid, modifier) as (
+    select attname::text, atttypid, atttypmod from pg_attribute
+     where attrelid = $1::regclass and attnum > 0 and not attisdropped
+    union all
+    select base.name, t.typbasetype, t.typtypmod from base join pg_type t on t.oid = base.typid where t.typtype = 'd')
+  select base.name, p.pronargs as args, base.modifier, format_type(t.oid, -1) as plain,
+         (case when t.typelem <> 0 then t.typelem else t.oid end)::text as element,
+         case when r.typtype <> 'p' then quote_ident(n.nspname) || '.' || quote_ident(p.proname) end as input
+    from base join pg_type t on t.oid = base.typid and t.typtype <> 'd'
+    join pg_proc p on p.oid = t.typinput join pg_namespace n on n.oid = p.pronamespace
+    join pg_type r on r.oid = p.prorettype`
 
 /** Only what is about a row is caught; a deadlock, a full disk and the like are thrown on. */
 function insertBlock({ table }: CopyTarget, columns: readonly SuspectColumn[]): string {
   const names = columns.map(({ name }) => quoteIdentifier(name)).join(', ')
-  const values = columns.map(({ text, plain }) => `${text}::${plain}`).join(', ')
-  const classes = ROW_CLASSES.map((one) => `'${one}'`).join(', ')
+  const values = columns.map(({ read }) => read).join(', ')
+  const list = (words: readonly string[]): string => words.map((one) => `'${one}'`).join(', ')
+  const insert = (rows: string): string => `
+      insert into ${quoteTable(table)} (${names}) overriding system value
+        select ${values} from ${SUSPECTS} where ${rows} order by n;
+      get diagnostics taken = row_count;`
   return doBlock(`
 declare
   next int;
   last int;
+  until int;
   many int := 1;
+  taken int;
+  again boolean := exists (select from pg_constraint
+    where conrelid = ${escapeLiteral(quoteTable(table))}::regclass and confrelid = conrelid);
+  refused record;
   state text; says text; of_column text; of_constraint text;
 begin
   set constraints all immediate;
   select min(n), max(n) into next, last from ${SUSPECTS};
   while next <= last loop
+    until := least(next + many - 1, last);
     begin
-      insert into ${quoteTable(table)} (${names}) overriding system value
-        select ${values} from ${SUSPECTS} where n between next and next + many - 1 order by n;
-      next := next + many;
+      ${insert('n between next and until')}
+      if taken <> until - next + 1 then
+        raise exception 'rows were dropped' using errcode = '${DROPPED}';
+      end if;
+      next := until + 1;
       many := least(many * 2, ${String(MOST_AT_ONCE)});
     exception when others then
       get stacked diagnostics state = returned_sqlstate, says = message_text,
         of_column = column_name, of_constraint = constraint_name;
-      if left(state, 2) not in (${classes}) then
+      if left(state, 2) not in (${list(ROW_CLASSES)}) and state not in (${list(ROW_STATES)}) then
         raise;
       end if;
       if many > 1 then
@@ -137,16 +212,28 @@ begin
       end if;
     end;
   end loop;
+  -- A row may refer to one that came behind it.
+  while again loop
+    again := false;
+    for refused in select n from ${REFUSALS} r where r.state = '23503' order by n loop
+      begin
+        ${insert('n = refused.n')}
+        delete from ${REFUSALS} where n = refused.n;
+        again := true;
+      exception when foreign_key_violation then
+        null;
+      end;
+    end loop;
+  end loop;
 end`)
 }
 
-/** An INSERT does not say whose value is none of its type, or too long: assigning each does. */
-function findColumn({ name, text, declared }: SuspectColumn): string {
+/** An INSERT does not say whose value is none of its type: reading each does. */
+function findColumn({ name, read }: SuspectColumn): string {
   return `
         if of_column = '' and left(state, 2) = '22' then
-          declare value ${declared};
           begin
-            select ${text} into value from ${SUSPECTS} where n = next;
+            perform ${read} from ${SUSPECTS} where n = next;
           exception when others then
             of_column := ${escapeLiteral(name)};
           end;

@@ -77,7 +77,12 @@ const cases = {
     ...{ input: bad, table: 'bad_inline', maxErrors: '100%' },
     stages: [all],
   }),
-  'too many rows are rejected': () => ({ input: bad, table: 'bad', job: 'many', maxErrors: '0.001%' }),
+  'too many rows are rejected': () => ({
+    input: bad,
+    table: 'bad',
+    job: 'many',
+    maxErrors: '0.001%',
+  }),
   'an inline stage throws': () => ({ input: good, stages: [throwing] }),
   'a stage module throws': () => ({ input: good, stages: [join(dir, 'throwing.ts')] }),
   'it is stopped in the middle': () => ({ input: endless(() => stop.abort()) }),

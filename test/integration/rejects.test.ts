@@ -193,6 +193,155 @@ describe('too many rejected rows', () => {
   })
 })
 
+describe('a suspected row', () => {
+  /** Loads a file of columns a and b, of which some rows are bad, and gives the table and the rejects. */
+  async function loadInto(ddl: string, lines: readonly string[], more: Partial<LoadOptions> = {}) {
+    await db.query(`drop table if exists suspected cascade; drop domain if exists dom; ${ddl}`)
+    const input = await dir.write(
+      'suspected.csv',
+      `a,b\n${lines.map((line) => `${line}\n`).join('')}`,
+    )
+    const job = `suspected ${ddl} ${lines.join()}`
+    await load({ input, to: db.url, table: 'suspected', job, maxErrors: '100%', lanes: 1, ...more })
+    const rows = await db.query<{ row: string }>(
+      `select concat_ws(',', a, b) as row from suspected order by a`,
+    )
+    const kept = await db.query<{ record: number; code: string; column: string | null }>(
+      `select record::int, code, column_name as "column" from millrace.reject
+        where job = (select max(id) from millrace.job) order by byte`,
+    )
+    return {
+      rows: rows.map(({ row }) => row),
+      rejects: kept.map(({ record, code, column }) => [record, code, column]),
+    }
+  }
+
+  test.each([
+    [
+      'create domain dom as varchar(3); create table suspected (a int, b dom)',
+      ['1,abc', '2,abcdef', '3,x'],
+      ['1,abc', '3,x'],
+      [[3, '22001', 'b']],
+    ],
+    [
+      'create domain dom as int not null; create table suspected (a int, b dom)',
+      ['1,1', '2,z', '3,3'],
+      ['1,1', '3,3'],
+      [[3, '22P02', 'b']],
+    ],
+    [
+      'create table suspected (a int, b char(2))',
+      ['1,abc', '2, x', '3,x  ', 'q,y'],
+      ['2, x', '3,x '],
+      [
+        [2, '22001', 'b'],
+        [5, '22P02', 'a'],
+      ],
+    ],
+    [
+      'create table suspected (a int, b interval hour)',
+      ['1,10', '2,x', '3,x', '4,x', '5,x', '6,11'],
+      ['1,10:00:00', '6,11:00:00'],
+      [
+        [3, '22007', 'b'],
+        [4, '22007', 'b'],
+        [5, '22007', 'b'],
+        [6, '22007', 'b'],
+      ],
+    ],
+    [
+      'create table suspected (a int, b varchar(2)[])',
+      ['1,"{a,b}"', '2,"{a,bcd}"', '3,{'],
+      ['1,{a,b}'],
+      [
+        [3, '22001', null],
+        [4, '22P02', 'b'],
+      ],
+    ],
+    [
+      'create table suspected (a int, b jsonpath)',
+      ['1,$.a', '2,$['],
+      ['1,$."a"'],
+      [[3, '42601', null]],
+    ],
+    [
+      'create table suspected (a int primary key, b int references suspected)',
+      ['1,2', '2,3', '3,', '4,99'],
+      ['1,2', '2,3', '3'],
+      [[5, '23503', null]],
+    ],
+    [
+      'create table suspected ("a" int, "b" int, check (a < b))',
+      ['1,2', '2,1', ' 3 ,4', 'x,y'],
+      ['1,2', '3,4'],
+      [
+        [3, '23514', null],
+        [5, '22P02', 'a'],
+      ],
+    ],
+  ] as const)('is read as COPY reads it: %s', async (ddl, lines, rows, rejects) => {
+    expect(await loadInto(ddl, lines)).toEqual({ rows, rejects })
+  })
+
+  test('that a trigger drops fails the load, as it does in a COPY', async () => {
+    const ddl = `create table suspected (a int not null, b text);
+      create or replace function drop_it() returns trigger language plpgsql as
+        $$ begin if new.b = 'skip' then return null; end if; return new; end $$;
+      create trigger dropping before insert on suspected for each row execute function drop_it()`
+    const loading = loadInto(ddl, ['1,x', ',skip', 'z,w', '5,v'])
+    await expect(loading).rejects.toMatchObject({ code: 'TARGET_REFUSED' })
+    expect(await db.value('select count(*)::int from suspected')).toBe(0)
+  })
+
+  test('of a role that may make no temporary table is an error that names the right', async () => {
+    const role = `limited_${String(process.pid)}`
+    const [{ name }] = (await db.query('select current_database() as name')) as [{ name: string }]
+    await db.query(`drop table if exists suspected; create table suspected (a int, b int);
+      create role ${role} login password 'limited'; revoke temporary on database ${name} from public;
+      grant insert on suspected to ${role}; grant create on database ${name} to ${role}`)
+    try {
+      const url = new URL(db.url)
+      url.username = role
+      url.password = 'limited'
+      const input = await dir.write('limited.csv', 'a,b\n1,2\n2,x\n')
+      const options = {
+        input,
+        to: url.href,
+        table: 'suspected',
+        maxErrors: '100%',
+        stateSchema: 'limited',
+      } as const
+      await expect(load(options)).rejects.toMatchObject({
+        code: 'TARGET_REFUSED',
+        hint: expect.stringContaining('grant temporary') as string,
+      })
+      await load({ ...options, input: await dir.write('fine.csv', 'a,b\n1,2\n') })
+    } finally {
+      await db.query(`grant temporary on database ${name} to public;
+        drop schema if exists limited cascade; drop owned by ${role}; drop role ${role}`)
+    }
+  })
+})
+
+describe('lanes that deadlock', () => {
+  test('try again, and load what they can', async () => {
+    await db.query('create table locked (k int unique, pad text)')
+    const up = Array.from({ length: 3000 }, (_, i) => i)
+    const blocks = Array.from({ length: 6 }, (_, b) => {
+      const block = up.map((i) => i + 3000 * b)
+      return [...block, ...block.toReversed()]
+    }).flat()
+    const lines = blocks.map((k) => `${String(1_000_000 + k)},${'x'.repeat(20)}\n`)
+    const input = await dir.write('deadlocks.csv', `k,pad\n${lines.join('')}`)
+    const { rows } = await load({
+      ...{ input, to: db.url, table: 'locked', lanes: 2, maxErrors: '100%' },
+      chunkSize: 3000 * lines[0]!.length,
+    })
+    expect(rows).toMatchObject({ read: 36_000, loaded: 18_000, rejected: 18_000 })
+    await db.query('drop table locked')
+  })
+})
+
 describe('the command line', () => {
   test('names reasons and places, never values, and ends with 3 beyond the limit', async () => {
     const lines = Array.from(

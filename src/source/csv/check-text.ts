@@ -9,7 +9,7 @@ import { FIRST, recordAt, recordNumber, type RecordStart } from './locate.ts'
  * Why: both looks run at several GB/s over the whole chunk; only a bad chunk is searched.
  */
 export function findBadText(engine: CsvEngine, bytes: Buffer): BadRecord | null {
-  const bad = firstBadByte(bytes)
+  const bad = firstBadByte(bytes, 0, bytes.indexOf(0))
   if (bad === null) return null
   const start = recordAt(engine, bytes, bad.byte)
   return { record: start.record, byte: start.byte, reason: bad.reason }
@@ -19,12 +19,15 @@ export function findBadText(engine: CsvEngine, bytes: Buffer): BadRecord | null 
 export function findBadTexts(engine: CsvEngine, bytes: Buffer): BadRecord[] {
   const found: BadRecord[] = []
   let known = FIRST
-  for (let bad = firstBadByte(bytes); bad !== null; bad = firstBadByte(bytes, known.byte)) {
+  let nul = bytes.indexOf(0)
+  for (;;) {
+    if (nul !== -1 && nul < known.byte) nul = bytes.indexOf(0, known.byte)
+    const bad = firstBadByte(bytes, known.byte, nul)
+    if (bad === null) return found
     const start = recordHolding(engine, bytes, bad.byte, known)
     found.push({ record: start.record, byte: start.byte, reason: bad.reason })
     known = recordNumber(engine, bytes, start.record + 1, start)
   }
-  return found
 }
 
 /** As recordAt, from a start that is known. */
@@ -45,12 +48,12 @@ function recordHolding(
 /** Bytes that are looked at together: what is wrong in them is searched for in them alone. */
 const WINDOW_BYTES = 65536
 
-/** The first from a byte on, which is the start of a character. */
+/** The first from a byte on, which is the start of a character; `nul` is the place of the first NUL, -1 for none. */
 function firstBadByte(
   bytes: Buffer,
-  from = 0,
+  from: number,
+  nul: number,
 ): { readonly byte: number; readonly reason: string } | null {
-  const nul = bytes.indexOf(0, from)
   const broken = firstBroken(bytes, from)
   if (nul === -1 && broken === -1) return null
   return broken === -1 || (nul !== -1 && nul < broken)
