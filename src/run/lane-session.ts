@@ -49,7 +49,8 @@ export interface Session {
 
 /** How the time of one connection has ended. */
 export type SessionEnd =
-  | { readonly type: 'done' | 'lost' | 'refused' | 'clean' | 'retry' }
+  | { readonly type: 'done' | 'lost' | 'refused' | 'clean' }
+  | { readonly type: 'retry'; readonly error: Error }
   | { readonly type: 'replan'; readonly plan: LoadPlan }
 
 /** A range that is not committed, or not recalled yet. */
@@ -85,7 +86,7 @@ export async function endOf(
   }
   const said = error instanceof RefusedRow ? error.refusal : error
   if (said instanceof TargetError && RETRIED.has(said.server.sqlstate ?? '')) {
-    return { type: 'retry' }
+    return { type: 'retry', error: said }
   }
   const better = plan.widening && isMisfit(error) ? await replan(lane, plan, pending[0]!) : null
   return better === null ? null : { type: 'replan', plan: better }

@@ -39,6 +39,8 @@ export async function runLane(
 
 /** Two lanes that deadlock are to try again at different times. */
 const LONGEST_PAUSE_MS = 200
+/** Times that one range is tried: who loses each time is not up against another lane. */
+const MOST_TRIES = 20
 
 /**
  * Loads by one plan, over as many connections as it takes; returns the plan to go on by, null at the end.
@@ -53,12 +55,18 @@ async function runPlan(
   pending: PendingRange[],
 ): Promise<LoadPlan | null> {
   let run = runFast
+  let tried: PendingRange | undefined
+  let tries = 0
   for (;;) {
     const end = await run({ connection, lane, plan, stages, pending })
     if (end.type === 'done') return null
     if (end.type === 'replan') return end.plan
-    if (end.type === 'retry') await sleep(Math.random() * LONGEST_PAUSE_MS)
-    else if (end.type === 'refused') run = runCareful
+    if (end.type === 'retry') {
+      tries = pending[0] === tried ? tries + 1 : 1
+      tried = pending[0]
+      if (tries > MOST_TRIES) throw end.error
+      await sleep(Math.random() * LONGEST_PAUSE_MS)
+    } else if (end.type === 'refused') run = runCareful
     else if (end.type === 'clean') run = runFast
     else await settle(connection, lane, plan, pending)
   }

@@ -342,6 +342,20 @@ describe('lanes that deadlock', () => {
   })
 })
 
+describe('a trigger that always asks for another try', () => {
+  test('ends the load after some', async () => {
+    await db.query(`create table never (k int);
+      create or replace function never() returns trigger language plpgsql as
+        $$ begin raise exception 'try again' using errcode = '40001'; end $$;
+      create trigger never before insert on never for each row execute function never()`)
+    const input = await dir.write('never.csv', 'k\n1\n')
+    await expect(load({ input, to: db.url, table: 'never' })).rejects.toMatchObject({
+      server: { sqlstate: '40001' },
+    })
+    await db.query('drop table never')
+  })
+})
+
 describe('the command line', () => {
   test('names reasons and places, never values, and ends with 3 beyond the limit', async () => {
     const lines = Array.from(
