@@ -1,8 +1,10 @@
+import { isUtf8 } from 'node:buffer'
 import { crc32 } from 'node:zlib'
 import type { Reject } from '../checkpoint/rejects.ts'
 import { type Chunk, chunkOf, countRows } from '../chunk/chunk.ts'
 import { FieldText } from '../chunk/column.ts'
 import type { Decode } from '../chunk/decode.ts'
+import type { Fields } from '../chunk/fields.ts'
 import type { BlockPool } from '../copy/block-pool.ts'
 import { type CopyPart, encodeCanonical, encodeText } from '../copy/encode-chunk.ts'
 import type { ColumnLimits } from '../copy/column-limits.ts'
@@ -66,8 +68,13 @@ export async function readCarefully(
   const bytes = Buffer.from(source.buffer, 0, source.length)
   const { fields, bad, skipped } = engine.index(bytes, input.fieldCount, source.range.records)
   const unsound = new Set(bad.map(({ record }) => record))
-  const badTexts = findBadTexts(engine, bytes).filter(({ record }) => !unsound.has(record))
   const recordOfRow = recordsOfRows(fields.rowCount, [...unsound, ...skipped])
+  // Bytes of a comment are found with the record behind it, which need not be bad, nor be there.
+  let row = 0
+  const badTexts = findBadTexts(engine, bytes).filter(({ record }) => {
+    while (row < recordOfRow.length && recordOfRow[row]! < record) row++
+    return recordOfRow[row] === record && !isText(fields, row)
+  })
   const reasons: Reason[] = [...bad, ...badTexts].map(({ record, reason }) => {
     return { record, code: 'SOURCE_BAD_ROW', message: reason }
   })
@@ -160,6 +167,18 @@ export async function readCarefully(
 
 function reasonOf({ sqlstate, message, column, constraint }: Refusal, record: number): Reason {
   return { record, code: sqlstate, message, column, constraint }
+}
+
+/** Whether PostgreSQL can keep the fields of a row as text. */
+function isText({ bytes, offsets, fieldCount }: Fields, row: number): boolean {
+  for (let k = row * fieldCount * 2; k < (row + 1) * fieldCount * 2; k += 2) {
+    const from = offsets[k]!
+    if (from < 0) continue
+    const to = offsets[k + 1]!
+    const field = bytes.subarray(from, to < 0 ? ~to : to)
+    if (!isUtf8(field) || field.includes(0)) return false
+  }
+  return true
 }
 
 /** Which record of the range each row of the index is: those that are no rows are left out. */

@@ -32,7 +32,7 @@ import { resolveTable, tableNameOf } from './plan.ts'
 import { type JobRequest, prepareJob } from './prepare-job.ts'
 import { ProgressTicker } from './progress.ts'
 import { judgeQuality } from './quality-gate.ts'
-import { isNone, parseMaxErrors, RejectLimit } from './reject-limit.ts'
+import { fateOfRejects, parseMaxErrors, RejectLimit } from './reject-limit.ts'
 import { remainingCuts } from './remaining-cuts.ts'
 import { type RunStages, StageSource } from './stage-source.ts'
 import type { Summary } from './summary.ts'
@@ -89,7 +89,7 @@ async function loadOpened(
     const { source, dialect, reasons, fieldCount } = named
     settings.log.debug({ dialect, reasons }, 'dialect')
     const found = await stages.find()
-    const rejects = isNone(settings.maxErrors) ? 'stop' : 'keep'
+    const rejects = fateOfRejects(settings.maxErrors)
     lanes.open({ source: source.name, dialect, fieldCount, rejects }, found)
     return await loadFrom(options, settings, named, found, lanes, buffers)
   } finally {

@@ -94,7 +94,7 @@ export function parseMaxErrors(
   )
 }
 
-/** Whether not a single row may be rejected. */
-export function isNone(given: MaxErrors): boolean {
-  return /^0+(?:\.0+)?%?$/.test(String(given))
+/** What a limit means for a row that cannot be loaded: where none may be rejected, the first is the end of the load. */
+export function fateOfRejects(given: MaxErrors): 'keep' | 'stop' {
+  return /^0+(?:\.0+)?%?$/.test(String(given)) ? 'stop' : 'keep'
 }

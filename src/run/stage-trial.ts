@@ -9,7 +9,7 @@ import { indexSound } from './index-range.ts'
 import type { FieldInfo } from './lane-protocol.ts'
 import type { JobRequest } from './prepare-job.ts'
 import { sampleTypes } from './sample-types.ts'
-import { isNone } from './reject-limit.ts'
+import { fateOfRejects } from './reject-limit.ts'
 import { StageConnection } from './stage-connection.ts'
 import { sampleOf } from './stream-sample.ts'
 import { withStages } from './with-stages.ts'
@@ -59,8 +59,8 @@ async function* firstRows({
   const isFile = start.source.size !== null
   const source = isFile ? start.source : await sampleOf(start)
   for await (const piece of cut(source, engine, data, source.size, limits, buffers)) {
-    const rejects = isNone(settings.maxErrors) ? 'stop' : 'keep'
-    const input = { source: source.name, dialect, fieldCount, rejects } as const
+    const rejects = fateOfRejects(settings.maxErrors)
+    const input = { source: source.name, dialect, fieldCount, rejects }
     try {
       yield indexSound(engine, input, piece)
     } finally {

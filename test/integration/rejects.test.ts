@@ -60,6 +60,22 @@ describe('rows that cannot be loaded', () => {
   )
 })
 
+describe('bytes that are no text in a comment', () => {
+  test('are nothing of the record behind it, nor of one that is not there', async () => {
+    await db.query('create table noted (a int, b text)')
+    const text = 'a,b\n#caf\xe9\n1,x\n2,\xe9\n3,y\n#end\xe9\n#more\xe9\n'
+    const input = await dir.write('noted.csv', Buffer.from(text, 'latin1'))
+    const dialect = { comment: '#' }
+    const { rows } = await load({ input, to: db.url, table: 'noted', dialect, maxErrors: '50%' })
+    expect(rows).toMatchObject({ read: 3, loaded: 2, rejected: 1, filtered: 0 })
+    expect(await db.query('select a, b from noted order by a')).toEqual([
+      { a: 1, b: 'x' },
+      { a: 3, b: 'y' },
+    ])
+    await db.query('drop table noted')
+  })
+})
+
 describe('rows that a stage gives up', () => {
   test('are kept with the stage and the column', async () => {
     await db.query('create table staged (id int, n int)')
