@@ -168,9 +168,26 @@ export async function raiseEpoch(
     `update ${schema}.job set epoch = epoch + 1 where id = $1 and epoch = $2`,
     [job.id, epoch],
   )
-  if (raised.rowCount === 0) throw fencedError()
+  if (raised.rowCount === 0) return raisedBefore(client, schema, job, epoch)
   await client.query(`update ${schema}.run set epoch = $2 where id = $1`, [job.run, epoch + 1])
   return epoch + 1
+}
+
+/** The epoch to which this run has raised its job already: the answer to its COMMIT was lost. */
+async function raisedBefore(
+  client: Client,
+  schema: string,
+  job: HeldJob,
+  epoch: number,
+): Promise<number> {
+  const found = await client.query<{ epoch: string }>(
+    `select run.epoch from ${schema}.run join ${schema}.job on job.id = run.job and job.epoch = run.epoch
+      where run.id = $1 and run.epoch > $2`,
+    [job.run, epoch],
+  )
+  const raised = found.rows[0]
+  if (raised === undefined) throw fencedError()
+  return Number(raised.epoch)
 }
 
 /** The refusal of what an older run still wants to do. */

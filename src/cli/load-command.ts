@@ -20,7 +20,15 @@ import { errorReport, printError } from './report-error.ts'
 import { stopOnSignals } from './signals.ts'
 import { renderSummary } from './summary-text.ts'
 import { openTarget } from './target.ts'
-import { parseCount, parseLimit, parseList, parseRenames, parseSize, parseTypes } from './units.ts'
+import {
+  parseCount,
+  parseDuration,
+  parseLimit,
+  parseList,
+  parseRenames,
+  parseSize,
+  parseTypes,
+} from './units.ts'
 
 interface LoadFlags extends DialectOptions {
   readonly to?: string
@@ -35,6 +43,8 @@ interface LoadFlags extends DialectOptions {
   readonly chunkSize?: number
   readonly maxRecord?: number
   readonly maxErrors?: MaxErrors
+  readonly retryFor?: number
+  readonly ioTimeout?: number
   readonly job?: string
   readonly restart?: true
   readonly appended?: true
@@ -103,6 +113,18 @@ export function addLoadCommand(program: Command): void {
         '--max-errors <limit>',
         'rows that may be rejected, 100 or 1%; 0 stops at the first (default: 1%)',
       ).argParser(parseLimit),
+    )
+    .addOption(
+      option(
+        '--retry-for <time>',
+        'how long faults that may pass are tried again; 0 for not at all (default: 5m)',
+      ).argParser(parseDuration),
+    )
+    .addOption(
+      option(
+        '--io-timeout <time>',
+        'silence after which a connection is looked after, and made anew if dead (default: 60s)',
+      ).argParser(parseDuration),
     )
     .addOption(
       option(
@@ -193,6 +215,8 @@ function loadOptions(input: string, flags: LoadFlags): Omit<LoadOptions, 'to'> {
     chunkSize: flags.chunkSize,
     maxRecord: flags.maxRecord,
     maxErrors: flags.maxErrors,
+    retryFor: flags.retryFor,
+    ioTimeout: flags.ioTimeout,
     job: flags.job,
     resume: flags.restart === true ? 'restart' : flags.appended === true ? 'appended' : 'resume',
     stateSchema: flags.stateSchema,

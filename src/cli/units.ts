@@ -32,6 +32,25 @@ export function parseLimit(text: string): number | `${number}%` {
   return match[2] === undefined ? Number(match[1]) : `${Number(match[2])}%`
 }
 
+const MILLISECONDS: Readonly<Record<string, number>> = {
+  '': 1000,
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  min: 60_000,
+  h: 3_600_000,
+}
+
+/** Milliseconds of `5m`, `30s`, `90`. */
+export function parseDuration(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text.trim())
+  const factor = MILLISECONDS[match?.[2]?.toLowerCase() ?? '?']
+  if (match === null || factor === undefined) {
+    throw new InvalidArgumentError('Expected a time such as 5m, 30s or 1h.')
+  }
+  return Math.round(Number(match[1]) * factor)
+}
+
 export function parseCount(text: string): number {
   const value = Number(text)
   if (!Number.isInteger(value) || value < 1) {

@@ -42,6 +42,7 @@ export type SourceCode =
 export type TargetCode =
   | 'TARGET_UNREACHABLE'
   | 'TARGET_CONNECTION_LOST'
+  | 'TARGET_TEMPORARY'
   | 'TARGET_NO_TABLE'
   | 'TARGET_ROW_REFUSED'
   | 'TARGET_REFUSED'

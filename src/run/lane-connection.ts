@@ -1,11 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from 'pg'
-import { TargetError } from '../core/errors.ts'
-import { breakConnection, connect, type ConnectionTarget, disconnect } from '../target/connect.ts'
-
-/** A lost connection is tried again for this long. */
-const RETRY_FOR_MS = 60_000
-const LONGEST_PAUSE_MS = 3_200
+import { Backoff } from '../core/backoff.ts'
+import { type ConnectionTarget, disconnect, reconnect } from '../target/connect.ts'
+import { breakConnection } from '../target/end-client.ts'
+import { isFault } from '../target/server-error.ts'
 
 /**
  * Settings of the connection that rows are sent over: its commits do not wait for the disk.
@@ -17,17 +14,22 @@ const LONGEST_PAUSE_MS = 3_200
  */
 export const COMMIT_LATER = 'set synchronous_commit = off'
 
-/** A lane's connection: opened ahead of its use, while the job is prepared, and again after a loss. */
+/** How long what fails is tried again, by default. */
+export const RETRY_FOR_MS = 300_000
+
+/** A lane's connection: opened ahead of its use, while the job is prepared, and again after a fault. */
 export class LaneConnection {
   readonly #target: ConnectionTarget
   readonly #session: string
+  readonly #stop = new AbortController()
+  readonly #backoff: Backoff
   #client: Promise<Client>
-  #givenUp = false
 
-  constructor(target: ConnectionTarget, session: string) {
+  constructor(target: ConnectionTarget, session: string, retryFor: number) {
     this.#target = target
     this.#session = session
-    this.#client = this.#connect()
+    this.#backoff = new Backoff(retryFor, this.#stop.signal)
+    this.#client = this.#open(null)
   }
 
   /** The connection, as soon as it is open. Errors: as those of connect(). */
@@ -35,19 +37,28 @@ export class LaneConnection {
     return this.#client
   }
 
-  /** Connects again, with pauses that grow. Errors: TARGET_UNREACHABLE when the server does not come back. */
-  async reopen(): Promise<Client> {
+  /** Whether this is the first fault since there was progress. */
+  get isFirstFault(): boolean {
+    return this.#backoff.tries === 0
+  }
+
+  /** What was to be done is done: the next fault has all the time again. */
+  progressed(): void {
+    this.#backoff.progressed()
+  }
+
+  /** Connects again after a fault, with pauses that grow. Errors: the last fault, when the time for it is over. */
+  async reopen(fault: Error): Promise<Client> {
+    const lost = await this.#client.catch(() => null)
     await this.close()
-    const deadline = Date.now() + RETRY_FOR_MS
-    for (let pause = 50; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
-      if (this.#givenUp) throw new Error('the connection of a lane was given up')
+    for (let last = fault; ;) {
+      await this.#backoff.pause(last)
       try {
-        return await (this.#client = this.#connect())
+        return await (this.#client = this.#open(lost))
       } catch (error) {
-        const again = error instanceof TargetError && error.retryable
-        if (!again || Date.now() + pause > deadline) throw error
+        if (!isFault(error)) throw error
+        last = error
       }
-      await sleep(pause * (0.5 + Math.random()))
     }
   }
 
@@ -58,16 +69,16 @@ export class LaneConnection {
 
   /** Breaks the connection without a word, for good: what waits for it fails, and it is not opened again. */
   giveUp(): void {
-    this.#givenUp = true
+    this.#stop.abort()
     this.#client.then(breakConnection).catch(() => undefined) // it never came
   }
 
   get isGivenUp(): boolean {
-    return this.#givenUp
+    return this.#stop.signal.aborted
   }
 
-  #connect(): Promise<Client> {
-    const client = connect(this.#target, this.#session)
+  #open(lost: Client | null): Promise<Client> {
+    const client = reconnect(this.#target, lost, this.#session, this.#stop.signal)
     client.catch(() => undefined) // who asks for it hears of it
     return client
   }

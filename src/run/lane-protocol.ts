@@ -79,7 +79,7 @@ export type ThreadMessage =
  * inferred. `recall` is a range that is loaded already, for its keys alone. `replan` answers `misfit`, `answer` a question.
  */
 export type ToLane =
-  | { readonly type: 'connect'; readonly connection: ConnectionTarget }
+  | { readonly type: 'connect'; readonly connection: ConnectionTarget; readonly retryFor: number }
   | { readonly type: 'infer'; readonly cut: RangeBytes }
   | { readonly type: 'load'; readonly plan: LoadPlan }
   | { readonly type: 'replan'; readonly plan: LoadPlan | null }
@@ -119,7 +119,13 @@ export type FromLane =
   | { readonly type: 'ask'; readonly question: KeyQuestion }
   | { readonly type: 'staged'; readonly start: number }
   | { readonly type: 'recalled'; readonly range: Range; readonly buffer: ArrayBuffer }
-  | { readonly type: 'reconnecting'; readonly message: string }
+  | {
+      /** Something went wrong that may pass: it is tried again. */
+      readonly type: 'fault'
+      readonly message: string
+      /** Whether it went well in between. */
+      readonly isFirst: boolean
+    }
 
 /** From the thread of a lane; `ready` comes first, when all of its modules are loaded. */
 export type FromThread =

@@ -1,11 +1,11 @@
 import { type InferredColumn, inferTypes } from '../copy/infer-types.ts'
-import { CheckpointError, StageError, TargetError, toError } from '../core/errors.ts'
+import { CheckpointError, StageError } from '../core/errors.ts'
 import type { Queue } from '../core/queue.ts'
 import type { CsvEngine } from '../source/csv/engine.ts'
 import type { AnyStage, TargetQueries } from '../stage/stage.ts'
 import type { StageList } from '../stage/stage-list.ts'
 import { RefusedRow } from '../target/copy-parts.ts'
-import { isConnectionLost } from '../target/server-error.ts'
+import { isFault, wrapServerError } from '../target/server-error.ts'
 import type { LaneConnection } from './lane-connection.ts'
 import type { FromLane, LaneInput, LoadPlan, RangeBytes } from './lane-protocol.ts'
 import type { LaneQuestions } from './lane-questions.ts'
@@ -49,8 +49,8 @@ export interface Session {
 
 /** How the time of one connection has ended. */
 export type SessionEnd =
-  | { readonly type: 'done' | 'lost' | 'refused' | 'clean' }
-  | { readonly type: 'retry'; readonly error: Error }
+  | { readonly type: 'done' | 'refused' | 'clean' }
+  | { readonly type: 'fault'; readonly error: Error }
   | { readonly type: 'replan'; readonly plan: LoadPlan }
 
 /** A range that is not committed, or not recalled yet. */
@@ -73,27 +73,18 @@ export async function nextRange(
 }
 
 /**
- * What an error means for a session of either kind: the end of its connection, a transaction to be tried again, or values
- * that a wider plan may fit; null when it means none of these.
+ * What an error means for a session of either kind: a fault that may pass, or values that a wider plan may fit; null when it
+ * means none of these.
  */
 export async function endOf(
   { connection, lane, plan, pending }: Session,
-  error: unknown,
+  thrown: unknown,
 ): Promise<SessionEnd | null> {
-  if (isConnectionLost(error) && !connection.isGivenUp) {
-    lane.report({ type: 'reconnecting', message: toError(error).message }, [])
-    return { type: 'lost' }
-  }
-  const said = error instanceof RefusedRow ? error.refusal : error
-  if (said instanceof TargetError && RETRIED.has(said.server.sqlstate ?? '')) {
-    return { type: 'retry', error: said }
-  }
+  const error = wrapServerError(thrown)
+  if (isFault(error) && !connection.isGivenUp) return { type: 'fault', error }
   const better = plan.widening && isMisfit(error) ? await replan(lane, plan, pending[0]!) : null
   return better === null ? null : { type: 'replan', plan: better }
 }
-
-/** The server has ended a transaction for the sake of another: serialization_failure, deadlock_detected. */
-const RETRIED = new Set(['40001', '40P01'])
 
 /** SQLSTATEs of values that their column's type cannot hold; binary of another type than the column has by now. */
 export const MISFITS = new Set(['22P02', '22P03', '22003', '22007', '22008', '22021'])

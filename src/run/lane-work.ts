@@ -88,8 +88,8 @@ export class LaneWork {
   async #take(message: ToLane): Promise<void> {
     switch (message.type) {
       case 'connect':
-        this.#connection = new LaneConnection(message.connection, COMMIT_LATER)
-        this.#stageConnection = new StageConnection(message.connection)
+        this.#connection = new LaneConnection(message.connection, COMMIT_LATER, message.retryFor)
+        this.#stageConnection = new StageConnection(message.connection, message.retryFor)
         break
       case 'infer':
         this.#infer(message.cut)

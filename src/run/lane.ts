@@ -1,9 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from 'pg'
 import { claimedRows } from '../checkpoint/claims.ts'
 import type { StageContext } from '../stage/stage.ts'
 import { StageList } from '../stage/stage-list.ts'
-import { isConnectionLost, wrapServerError } from '../target/server-error.ts'
+import { isFault, wrapServerError } from '../target/server-error.ts'
 import { columnsOf } from './field-types.ts'
 import type { LaneConnection } from './lane-connection.ts'
 import type { LoadPlan } from './lane-protocol.ts'
@@ -20,11 +19,16 @@ import type { Lane, PendingRange } from './lane-session.ts'
  * Errors: what is wrong with a row, with its place; TARGET_UNREACHABLE when the server does not come back.
  */
 export async function runLane(
-  lane: Lane,
+  given: Lane,
   connection: LaneConnection,
   first: LoadPlan,
 ): Promise<void> {
   const pending: PendingRange[] = []
+  const report: Lane['report'] = (message, transfer) => {
+    if (message.type === 'loaded') connection.progressed()
+    given.report(message, transfer)
+  }
+  const lane = { ...given, report }
   for (let plan: LoadPlan | null = first; plan !== null;) {
     const current: LoadPlan = plan
     const stages = new StageList(lane.stages, columnsOf(current.fields))
@@ -36,11 +40,6 @@ export async function runLane(
     plan = await withStages(stages, context, work)
   }
 }
-
-/** Two lanes that deadlock are to try again at different times. */
-const LONGEST_PAUSE_MS = 200
-/** Times that one range is tried: who loses each time is not up against another lane. */
-const MOST_TRIES = 20
 
 /**
  * Loads by one plan, over as many connections as it takes; returns the plan to go on by, null at the end.
@@ -55,38 +54,36 @@ async function runPlan(
   pending: PendingRange[],
 ): Promise<LoadPlan | null> {
   let run = runFast
-  let tried: PendingRange | undefined
-  let tries = 0
   for (;;) {
     const end = await run({ connection, lane, plan, stages, pending })
     if (end.type === 'done') return null
     if (end.type === 'replan') return end.plan
-    if (end.type === 'retry') {
-      tries = pending[0] === tried ? tries + 1 : 1
-      tried = pending[0]
-      if (tries > MOST_TRIES) throw end.error
-      await sleep(Math.random() * LONGEST_PAUSE_MS)
-    } else if (end.type === 'refused') run = runCareful
-    else if (end.type === 'clean') run = runFast
-    else await settle(connection, lane, plan, pending)
+    if (end.type === 'fault') await settle(connection, lane, plan, pending, end.error)
+    else run = end.type === 'refused' ? runCareful : runFast
   }
 }
 
-/** After a lost connection only the claims tell whether a chunk was committed; they are asked until they have answered. */
+/**
+ * After a fault only the claims tell whether a chunk was committed; they are asked, over a new connection, until they have
+ * answered. Then what is not committed is tried again.
+ */
 async function settle(
   connection: LaneConnection,
   lane: Lane,
   plan: LoadPlan,
   pending: PendingRange[],
+  fault: Error,
 ): Promise<void> {
-  for (;;) {
-    const client = await connection.reopen()
+  if (pending.length === 0) connection.progressed() // nothing was to be done
+  for (let last = fault; ;) {
+    lane.report({ type: 'fault', message: last.message, isFirst: connection.isFirstFault }, [])
+    const client = await connection.reopen(last)
     try {
       return await lookUp(client, lane, plan, pending)
     } catch (thrown) {
       const error = wrapServerError(thrown)
-      if (!isConnectionLost(error) || connection.isGivenUp) throw error
-      lane.report({ type: 'reconnecting', message: error.message }, [])
+      if (!isFault(error) || connection.isGivenUp) throw error
+      last = error
     }
   }
 }

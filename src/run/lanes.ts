@@ -54,6 +54,7 @@ export class Lanes {
   #onMisfit: OnMisfit = () => Promise.resolve(null)
   #inferred: readonly InferredColumn[] = []
   #failure: Error | null = null
+  #isLoading = false
   /** Only where stages ask. */
   #order: FileOrder | null = null
 
@@ -85,8 +86,8 @@ export class Lanes {
   }
 
   /** Has the lanes open their connections; `load` is told of a failure. */
-  connect(connection: ConnectionTarget): void {
-    for (const lane of this.#lanes) lane.post({ type: 'connect', connection })
+  connect(connection: ConnectionTarget, retryFor: number): void {
+    for (const lane of this.#lanes) lane.post({ type: 'connect', connection, retryFor })
   }
 
   /** Infers the columns' types over the given ranges. */
@@ -117,6 +118,7 @@ export class Lanes {
     onMisfit: OnMisfit,
     signal: AbortSignal,
   ): Promise<void> {
+    this.#isLoading = true
     this.#onLoaded = onLoaded
     this.#onMisfit = onMisfit
     for (const lane of this.#lanes) lane.post({ type: 'load', plan })
@@ -136,6 +138,11 @@ export class Lanes {
     if (readError !== null) throw readError
     this.#throwFailure()
     if (signal.aborted) throw aborted()
+  }
+
+  /** Whether they were told to load: from then on they deal with faults themselves. */
+  get isLoading(): boolean {
+    return this.#isLoading
   }
 
   /** Ends the threads, whatever they do. */
@@ -214,9 +221,11 @@ export class Lanes {
           },
         )
         break
-      case 'reconnecting':
-        this.#log.warn({ reason: message.message }, 'a lane lost its connection, connecting again')
+      case 'fault': {
+        const { isFirst, message: reason } = message
+        this.#log[isFirst ? 'warn' : 'debug']({ reason }, 'a lane was held up, trying again')
         break
+      }
     }
   }
 

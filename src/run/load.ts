@@ -10,23 +10,27 @@ import {
   MillraceError,
   RejectError,
   type RejectReason,
+  type TargetError,
   toError,
 } from '../core/errors.ts'
 import { parseTableName } from '../core/identifier.ts'
 import { silentLog } from '../core/log.ts'
+import { Backoff } from '../core/backoff.ts'
 import { columnLimits } from '../copy/column-limits.ts'
 import type { ByteSource } from '../source/bytes/byte-source.ts'
 import { openInput } from '../source/open.ts'
 import type { CutLimits } from '../source/csv/cut.ts'
 import { findTable } from '../target/catalog.ts'
-import { breakConnection, connect, disconnect, type Server } from '../target/connect.ts'
-import { wrapServerError } from '../target/server-error.ts'
+import { connect, disconnect, type Server } from '../target/connect.ts'
+import { breakConnection } from '../target/end-client.ts'
+import { isFault, wrapServerError } from '../target/server-error.ts'
 import { BufferPool } from './buffer-pool.ts'
 import { aborted, afterAbort } from './abort.ts'
 import { type CsvStart, readStart } from './header.ts'
 import type { LoadPlan } from './lane-protocol.ts'
 import { Lanes, type LoadedRange, type OnMisfit, RANGES_PER_LANE } from './lanes.ts'
 import { JobKeeper } from './job-keeper.ts'
+import { RETRY_FOR_MS } from './lane-connection.ts'
 import { type LoadOptions, type PlainOptions, plainOptions, type Settings } from './options.ts'
 import { resolveTable, tableNameOf } from './plan.ts'
 import { type JobRequest, prepareJob } from './prepare-job.ts'
@@ -43,6 +47,8 @@ import { widenColumns } from './widen.ts'
 const MOST_LANES = 8
 /** A stopped run that still waits for its server gives its connection up after this; the lanes have less. */
 const GIVE_UP_MS = 8_500
+/** The end of a run that has failed may take this long to be noted: a later run finds out by itself. */
+const END_RUN_MS = 2_000
 /** Fields of a chunk, about: 8 MiB of offsets. An 8 MiB chunk of lineitem has as many. */
 const MOST_FIELDS = 1 << 20
 const MEBIBYTE = 1 << 20
@@ -58,6 +64,34 @@ const MEBIBYTE = 1 << 20
 export async function load(given: LoadOptions): Promise<Summary> {
   const options = plainOptions(given)
   const settings = settingsOf(options)
+  const backoff = new Backoff(settings.retryFor, settings.signal)
+  for (;;) {
+    try {
+      return await loadOnce(options, settings)
+    } catch (error) {
+      if (!(error instanceof NotBegun)) throw error
+      const { fault } = error
+      // A server that was never there is more likely a wrong address than one that is about to start.
+      const answered = fault.code !== 'TARGET_UNREACHABLE' || fault.server.sqlstate !== undefined
+      if (!answered && backoff.tries === 0) throw fault
+      settings.log.warn({ reason: fault.message }, 'the load could not begin, trying again')
+      await backoff.pause(fault).catch((last: unknown) => {
+        throw settings.signal.aborted ? aborted(last) : last
+      })
+    }
+  }
+}
+
+/** A fault came before anything was loaded, and the input can be read from its start again. */
+class NotBegun extends Error {
+  readonly fault: TargetError
+  constructor(fault: TargetError) {
+    super(fault.message, { cause: fault })
+    this.fault = fault
+  }
+}
+
+async function loadOnce(options: PlainOptions, settings: Settings): Promise<Summary> {
   const opened = await openInput(options.input)
   // A stream that gives nothing would be waited for: closing it ends the wait.
   const closeStream = (): void => void (opened.size === null && opened.close())
@@ -92,6 +126,8 @@ async function loadOpened(
     const rejects = fateOfRejects(settings.maxErrors)
     lanes.open({ source: source.name, dialect, fieldCount, rejects }, found)
     return await loadFrom(options, settings, named, found, lanes, buffers)
+  } catch (error) {
+    throw isFault(error) && opened.size !== null && !lanes.isLoading ? new NotBegun(error) : error
   } finally {
     await lanes.close()
   }
@@ -103,6 +139,8 @@ function settingsOf(options: PlainOptions): Settings {
     chunkSize: options.chunkSize ?? 8 * MEBIBYTE,
     maxRecord: options.maxRecord ?? 16 * MEBIBYTE,
     maxErrors: options.maxErrors ?? '1%',
+    retryFor: options.retryFor ?? RETRY_FOR_MS,
+    ioTimeout: options.ioTimeout,
     stateSchema: options.stateSchema ?? 'millrace',
     create: options.create ?? 'if-missing',
     resume: options.resume ?? 'resume',
@@ -113,6 +151,10 @@ function settingsOf(options: PlainOptions): Settings {
   requireWithin('--lanes', settings.lanes, 1, Math.min(64, mostLanes(options.to)))
   requireWithin('--chunk-size', settings.chunkSize, 1024, 1024 * MEBIBYTE)
   requireWithin('--max-record', settings.maxRecord, 1024, 512 * MEBIBYTE)
+  requireWithin('--retry-for', settings.retryFor, 0, 2 ** 31 - 1)
+  if (options.ioTimeout !== undefined) {
+    requireWithin('--io-timeout', options.ioTimeout, 1000, 2 ** 31 - 1)
+  }
   return settings
 }
 
@@ -145,8 +187,9 @@ async function loadFrom(
   buffers: BufferPool,
 ): Promise<Summary> {
   const { stateSchema, log } = settings
-  const connection = { server: options.to, applicationName: 'millrace' }
-  const client = await connect(connection)
+  const { ioTimeout } = settings
+  const connection = { server: options.to, applicationName: 'millrace', ioTimeout }
+  const client = await connect(connection, '', settings.signal)
   let keeper: JobKeeper | null = null
   const deadline = afterAbort(settings.signal, GIVE_UP_MS, () => {
     if (keeper === null) breakConnection(client)
@@ -158,10 +201,10 @@ async function loadFrom(
     const name = await resolveTable(client, where)
     const key = options.job ?? defaultJob(start.source, `${name.schema}.${name.table}`)
     const job = await holdJob(client, stateSchema, key, VERSION)
-    lanes.connect({ ...connection, applicationName: laneName(job.run) })
+    lanes.connect({ ...connection, applicationName: laneName(job.run) }, settings.retryFor)
     // Looked up under the job: another run of it may just have created the table.
     const table = await findTable(client, name)
-    keeper = new JobKeeper(client, connection, stateSchema, job, log)
+    keeper = new JobKeeper(client, connection, stateSchema, job, settings.retryFor, log)
     const tally = new Tally({ id: job.run, job: key, lanes: settings.lanes }, start.source.size)
     const onInferred = (bytes: number): void => tally.inferred(bytes)
     const types = options.types ?? {}
@@ -197,7 +240,7 @@ async function loadHeld(
     const status = error instanceof AbortedError || signal.aborted ? 'interrupted' : 'failed'
     const code = error instanceof MillraceError ? error.code : 'INTERNAL'
     await keeper
-      .use((client) => endRun(client, stateSchema, job.run, status, code))
+      .use((client) => endRun(client, stateSchema, job.run, status, code), END_RUN_MS)
       .catch((failure: unknown) => {
         log.warn({ reason: toError(failure).message }, 'the end of this run could not be noted')
       })

@@ -43,6 +43,13 @@ export interface LoadOptions {
    * judged from the first 1,000 records on and at the end. 0 stops at the first.
    */
   readonly maxErrors?: MaxErrors | undefined
+  /**
+   * How long faults that may pass are tried again, in milliseconds, without a chunk getting through meanwhile: lost
+   * connections, restarts, deadlocks, full disks and the like. 5 minutes by default, 0 for not at all.
+   */
+  readonly retryFor?: number | undefined
+  /** A connection over which nothing comes for so many milliseconds is looked after, and made anew if it is dead; 60 s by default. */
+  readonly ioTimeout?: number | undefined
   /** Name of the job; from input and table by default. A stream can only be resumed under a name. */
   readonly job?: string | undefined
   /** What to do with a job that was begun before; 'resume' by default. */
@@ -79,6 +86,8 @@ export interface Settings {
   readonly chunkSize: number
   readonly maxRecord: number
   readonly maxErrors: MaxErrors
+  readonly retryFor: number
+  readonly ioTimeout: number | undefined
   readonly stateSchema: string
   readonly create: 'if-missing' | 'never'
   readonly resume: 'resume' | 'restart' | 'appended'

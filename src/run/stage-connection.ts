@@ -1,7 +1,7 @@
 import type { QueryValue, TargetQueries, TextRow } from '../stage/stage.ts'
 import type { ConnectionTarget } from '../target/connect.ts'
 import { queryText } from '../target/query.ts'
-import { isConnectionLost } from '../target/server-error.ts'
+import { isFault } from '../target/server-error.ts'
 import { LaneConnection } from './lane-connection.ts'
 
 /** What is only read may be asked again over another connection. */
@@ -15,14 +15,16 @@ const ONLY_READ = 'set default_transaction_read_only = on'
  */
 export class StageConnection implements TargetQueries {
   readonly #target: ConnectionTarget
+  readonly #retryFor: number
   #connection: LaneConnection | null = null
   #givenUp = false
   /** Queries that are not answered yet. */
   #open = 0
   #turn: Promise<unknown> = Promise.resolve()
 
-  constructor(target: ConnectionTarget) {
+  constructor(target: ConnectionTarget, retryFor: number) {
     this.#target = target
+    this.#retryFor = retryFor
   }
 
   query(text: string, values: readonly QueryValue[] = []): Promise<readonly TextRow[]> {
@@ -50,12 +52,20 @@ export class StageConnection implements TargetQueries {
 
   async #ask(text: string, values: readonly QueryValue[]): Promise<readonly TextRow[]> {
     if (this.#givenUp) throw new Error('the connection of the stages was given up')
-    const connection = (this.#connection ??= new LaneConnection(this.#target, ONLY_READ))
-    try {
-      return await queryText(await connection.client, text, values)
-    } catch (error) {
-      if (!isConnectionLost(error) || this.#givenUp) throw error
-      return queryText(await connection.reopen(), text, values)
+    const connection = (this.#connection ??= new LaneConnection(
+      this.#target,
+      ONLY_READ,
+      this.#retryFor,
+    ))
+    for (let asked = connection.client; ;) {
+      try {
+        const rows = await queryText(await asked, text, values)
+        connection.progressed()
+        return rows
+      } catch (error) {
+        if (!isFault(error) || this.#givenUp) throw error
+        asked = connection.reopen(error)
+      }
     }
   }
 }

@@ -36,7 +36,7 @@ async function withContext<T>(
   { connection, settings }: JobRequest,
   work: (context: StageContext) => Promise<T>,
 ): Promise<T> {
-  const queries = new StageConnection(connection)
+  const queries = new StageConnection(connection, settings.retryFor)
   const context: StageContext = {
     query: (text, values) => queries.query(text, values),
     types: 'final',

@@ -10,7 +10,7 @@ import { TargetError, toError } from '../core/errors.ts'
 import { CopyIn } from './copy-in.ts'
 import { copyParts, copySql, type CopyTarget, RefusedRow, rowsDropped } from './copy-parts.ts'
 import { askProbe, type Probe } from './probe.ts'
-import { isConnectionLost, wrapServerError } from './server-error.ts'
+import { isConnectionLost, isFault, wrapServerError } from './server-error.ts'
 import { insertSuspects, isRowState, type Refusal } from './suspect-rows.ts'
 
 /** A chunk some of whose rows may be refused. Its rows are known by their numbers, from 0. */
@@ -153,7 +153,7 @@ async function tryProbe(
     )
   } catch (thrown) {
     const error = wrapServerError(thrown)
-    if (isConnectionLost(error)) throw error
+    if (isFault(error)) throw error
     await client.query('rollback to savepoint chunk')
     return []
   }

@@ -1,8 +1,19 @@
 import type { Socket } from 'node:net'
-import { Client, type Connection, escapeLiteral } from 'pg'
+import { Client, escapeLiteral } from 'pg'
 import { ConfigError, MillraceError, TargetError, toError } from '../core/errors.ts'
-import { borrow, CONNECT_TIMEOUT_MS, giveBack, type LentClient, type PgPool } from './pool.ts'
-import { wrapServerError } from './server-error.ts'
+import { breakConnection, connectionOf, endClient } from './end-client.ts'
+import {
+  borrow,
+  CONNECT_TIMEOUT_MS,
+  giveBack,
+  isExhausted,
+  type LentClient,
+  type PgPool,
+} from './pool.ts'
+import { isFault, wrapServerError } from './server-error.ts'
+import { processOf, type Sight, sightOf, UNKNOWN, UNREACHABLE, watch } from './watch.ts'
+
+const IO_TIMEOUT_MS = 60_000
 
 /** Where connections come from: a `postgres://` URL, whose gaps the PG* variables fill, or a pool of the caller's. */
 export type Server = string | PgPool
@@ -12,21 +23,29 @@ export interface ConnectionTarget {
   readonly server: Server
   /** Shown in pg_stat_activity. */
   readonly applicationName: string
+  /** A server that says nothing for so many milliseconds is asked whether it is still there; 60 s by default. */
+  readonly ioTimeout?: number | undefined
 }
 
 /**
  * Opens a connection for loading, with settings of its own in `session`.
  *
- * Life:   `disconnect` ends it.
+ * Life:   `disconnect` ends it, also when it was lost.
  * Errors: CONFIG_BAD_VALUE for what is no URL of PostgreSQL, TARGET_UNREACHABLE, TARGET_REFUSED (no such database,
- *         wrong password).
+ *         wrong password), TARGET_CONNECTION_LOST when it is to stop.
  */
-export async function connect(target: ConnectionTarget, session = ''): Promise<Client> {
-  const client = await openClient(target).catch((error: unknown) => {
+export async function connect(
+  target: ConnectionTarget,
+  session = '',
+  stop?: AbortSignal,
+): Promise<Client> {
+  const client = await openClient(target, CONNECT_TIMEOUT_MS, stop).catch((error: unknown) => {
     throw connectError(error)
   })
   // A connection that dies while nothing is asked of it tells the next query; without a listener it would end the process.
   client.on('error', () => undefined)
+  const timeout = target.ioTimeout ?? IO_TIMEOUT_MS
+  watch(client, timeout, () => lookAt(target, client, Math.min(timeout / 4, CONNECT_TIMEOUT_MS)))
   try {
     const name = escapeLiteral(target.applicationName)
     await client.query(`set application_name = ${name}; ${SESSION}; ${session}`)
@@ -39,30 +58,89 @@ export async function connect(target: ConnectionTarget, session = ''): Promise<C
 
 /** Ends a connection. One of a pool goes back closed: it is not left to others with this session's settings. */
 export async function disconnect({ server }: ConnectionTarget, client: Client): Promise<void> {
-  if (typeof server === 'string') await client.end()
+  if (typeof server === 'string') await endClient(client)
   else await giveBack(client as LentClient, { close: true })
 }
 
-async function openClient({ server, applicationName }: ConnectionTarget): Promise<Client> {
-  if (typeof server !== 'string') return borrow(server, CONNECT_TIMEOUT_MS)
-  const client = newClient(server, applicationName)
+/**
+ * Connects in place of a lost connection, and ends what the server still has of that: it may not have noticed, and holds
+ * locks.
+ *
+ * Errors: as those of connect().
+ */
+export async function reconnect(
+  target: ConnectionTarget,
+  lost: Client | null,
+  session = '',
+  stop?: AbortSignal,
+): Promise<Client> {
+  const client = await connect(target, session, stop)
+  if (lost === null) return client
+  try {
+    // By its name too: behind a pooler, or after a while, the number may be of somebody else.
+    await client.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity
+        where pid = $1 and application_name = $2 and datname = current_database() and usename = current_user`,
+      [processOf(lost), target.applicationName],
+    )
+    return client
+  } catch (error) {
+    await disconnect(target, client).catch(() => undefined)
+    throw connectError(error)
+  }
+}
+
+async function openClient(
+  { server, applicationName }: ConnectionTarget,
+  timeout: number,
+  stop?: AbortSignal,
+): Promise<Client> {
+  if (typeof server !== 'string') return borrow(server, timeout)
+  const client = newClient(server, applicationName, timeout)
+  const abort = (): void => breakConnection(client)
+  stop?.addEventListener('abort', abort)
   client.on('error', () => undefined)
   try {
     await client.connect()
     return client
   } catch (error) {
-    await client.end().catch(() => undefined)
+    await endClient(client).catch(() => undefined)
     throw error
+  } finally {
+    stop?.removeEventListener('abort', abort)
   }
 }
 
-function newClient(url: string, applicationName: string): Client {
+/** What the server does for a client, asked over another connection. */
+async function lookAt(target: ConnectionTarget, watched: Client, timeout: number): Promise<Sight> {
+  const { server } = target
+  if (typeof server !== 'string' && isExhausted(server)) return UNKNOWN
+  const asking = { server, applicationName: 'millrace watch' }
+  try {
+    const client = await openClient(asking, timeout)
+    client.on('error', () => undefined)
+    const late = setTimeout(() => breakConnection(client), timeout)
+    try {
+      return await sightOf(client, processOf(watched))
+    } finally {
+      clearTimeout(late)
+      await disconnect(asking, client).catch(() => undefined)
+    }
+  } catch (thrown) {
+    const error = connectError(thrown)
+    // A server that says why it does not let us in is there.
+    const answered = error instanceof TargetError && error.server.sqlstate !== undefined
+    return answered || !isFault(error) ? UNKNOWN : UNREACHABLE
+  }
+}
+
+function newClient(url: string, applicationName: string, timeout: number): Client {
   if (!/^(postgres|postgresql|socket):|^\//.test(url)) throw badUrl('it does not begin so')
   try {
     return new Client({
       connectionString: url,
       application_name: applicationName,
-      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      connectionTimeoutMillis: timeout,
       keepAlive: true,
       keepAliveInitialDelayMillis: 15_000,
     })
@@ -101,20 +179,11 @@ function connectError(thrown: unknown): Error {
   })
 }
 
-/** Breaks a connection without a word: whatever it waits for fails, and the server rolls back. */
-export function breakConnection(client: Client): void {
-  streamOf(client).destroy()
-}
-
 /** Whether connect() of a client was not called, or has not come to its end: what is asked of it may never be answered. */
 export function isUnconnected(client: Client): boolean {
   // A socket of somebody's own does not tell.
-  const { pending, destroyed } = streamOf(client) as Partial<Socket>
+  const { pending, destroyed } = connectionOf(client).stream as Partial<Socket>
   return pending === true && destroyed === false
-}
-
-function streamOf(client: Client): Connection['stream'] {
-  return (client as Client & { readonly connection: Connection }).connection.stream
 }
 
 /**

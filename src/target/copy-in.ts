@@ -8,6 +8,14 @@ interface CopyConnection extends Connection {
   sendCopyFail(reason: string): void
 }
 
+/** Connections of which the server waits for more of a COPY, as long as it likes. */
+const open = new WeakSet<Connection>()
+
+/** Whether a COPY is open over a connection: nothing is waited for from the server then. */
+export function isCopyOpen(connection: Connection): boolean {
+  return open.has(connection)
+}
+
 /**
  * One `COPY ... FROM STDIN`: CopyInResponse, CopyData ..., CopyDone or CopyFail, ReadyForQuery.
  * https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-COPY
@@ -74,14 +82,20 @@ export class CopyIn {
 
   /** Ends the data; resolves with the number of rows the server has taken. */
   async end(): Promise<number> {
-    if (this.#error === null) this.#connected().endCopyFrom()
+    if (this.#error === null) this.#close().endCopyFrom()
     return this.#finished.promise
   }
 
   /** Gives the COPY up. Resolves when the server has thrown its rows away. */
   async fail(reason: string): Promise<void> {
-    if (this.#error === null) this.#connected().sendCopyFail(reason)
+    if (this.#error === null) this.#close().sendCopyFail(reason)
     await this.#finished.promise.catch(() => 0) // the server answers CopyFail with the error asked for
+  }
+
+  #close(): CopyConnection {
+    const connection = this.#connected()
+    open.delete(connection)
+    return connection
   }
 
   #connected(): CopyConnection {
@@ -97,6 +111,7 @@ export class CopyIn {
   }
 
   handleCopyInResponse(): void {
+    open.add(this.#connected())
     this.#started.resolve(undefined)
   }
 
@@ -112,6 +127,7 @@ export class CopyIn {
 
   handleError(error: unknown): void {
     this.callback()
+    if (this.#connection !== null) open.delete(this.#connection)
     this.#error = wrapServerError(toError(error))
     this.#started.reject(this.#error)
     this.#finished.reject(this.#error)

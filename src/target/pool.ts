@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from 'pg'
 import { TargetError } from '../core/errors.ts'
+import { endClient } from './end-client.ts'
 
 /** How long a connection is waited for. */
 export const CONNECT_TIMEOUT_MS = 10_000
@@ -15,6 +16,7 @@ export interface PgClient {
 export interface PgPool {
   connect(): Promise<PgClient & { release(destroy?: boolean): void }>
   readonly options?: { readonly max?: number }
+  readonly totalCount?: number
 }
 
 /** A client that a pool has lent. */
@@ -42,10 +44,15 @@ export async function borrow(pool: PgPool, milliseconds: number): Promise<LentCl
   })
 }
 
+/** Whether a pool has lent all it may. */
+export function isExhausted({ options, totalCount }: PgPool): boolean {
+  return (totalCount ?? 0) >= (options?.max ?? Infinity)
+}
+
 /** Gives a client back; closed, when its session was changed, or is in doubt. */
 export async function giveBack(client: LentClient, { close }: { close: boolean }): Promise<void> {
   try {
-    if (close) await client.end()
+    if (close) await endClient(client)
   } finally {
     client.release(close)
   }

@@ -1,4 +1,5 @@
-import { MillraceError, TargetError, toError } from '../core/errors.ts'
+import { MillraceError, type ServerFields, TargetError, toError } from '../core/errors.ts'
+import { type Fault, FAULTS } from '../core/faults.ts'
 
 /** The fields of a PostgreSQL ErrorResponse that pg puts on its errors. */
 interface DatabaseError extends Error {
@@ -13,30 +14,9 @@ interface DatabaseError extends Error {
   readonly severity?: string
 }
 
-/** Errors of the socket, and of a server that goes away: nothing is known of what was on the way. */
-const LOST = new Set([
-  'ECONNRESET',
-  'EPIPE',
-  'ETIMEDOUT',
-  'ECONNABORTED',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'ENETDOWN',
-  'ERR_STREAM_DESTROYED',
-  'ERR_STREAM_WRITE_AFTER_END',
-  '57P01', // admin_shutdown: pg_terminate_backend too
-  '57P02', // crash_shutdown
-  '57P03', // cannot_connect_now
-  '08000', // connection_exception
-  '08003', // connection_does_not_exist
-  '08006', // connection_failure
-])
-
-/** Nobody listens there (yet), or the name is not known. */
-const UNREACHABLE = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'ENOENT', '53300'])
-
 /** What pg says when a socket closes without an error code. */
 const CLOSED = /^Connection terminated|^Client has encountered a connection error|^This socket has/
+const CLOSED_FAULT: Fault = { kind: 'lost', reason: 'the connection has ended' }
 
 /**
  * A TargetError for what pg or the server has thrown. Errors of our own pass, mistakes in this program too.
@@ -47,29 +27,16 @@ export function wrapServerError(thrown: unknown): Error {
   if (thrown instanceof MillraceError) return thrown
   if (thrown instanceof AggregateError) {
     // A lost connection fails twice: in the work, and in the ROLLBACK behind it.
-    const lost = thrown.errors.map(wrapServerError).find(isConnectionLost)
-    if (lost !== undefined) return lost
+    const faults = thrown.errors.map(wrapServerError).filter(isFault)
+    const fault = faults.find(isConnectionLost) ?? faults[0]
+    if (fault !== undefined) return fault
   }
   const error = toError(thrown) as DatabaseError
-  const code = error.code ?? ''
-  if (LOST.has(code) || (code === '' && CLOSED.test(error.message))) {
-    const message = `the connection to the server was lost (${describe(error)})`
-    return new TargetError('TARGET_CONNECTION_LOST', message, { cause: error, retryable: true })
-  }
-  if (UNREACHABLE.has(code)) {
-    return new TargetError('TARGET_UNREACHABLE', `cannot reach the server: ${describe(error)}`, {
-      cause: error,
-      retryable: true,
-      hint: 'check --to, or leave it out to use the embedded PostgreSQL',
-    })
-  }
+  const closed = error.code === undefined && CLOSED.test(error.message)
+  const fault = closed ? CLOSED_FAULT : FAULTS.get(error.code ?? '')
+  if (fault !== undefined) return faultError(error, fault)
   if (error.severity === undefined) return error
-  const server = {
-    sqlstate: error.code,
-    constraint: error.constraint,
-    table: error.table,
-    column: error.column ?? copyColumn(error),
-  }
+  const server = serverFields(error)
   const line = copyLine(error)
   const message = line === undefined ? error.message : withoutValues(error)
   return new TargetError(line !== undefined ? 'TARGET_ROW_REFUSED' : 'TARGET_REFUSED', message, {
@@ -77,6 +44,39 @@ export function wrapServerError(thrown: unknown): Error {
     server,
     copyLine: line,
   })
+}
+
+/** The error for what may pass; it is about no row, though a row may have been in the server's hands. */
+function faultError(error: DatabaseError, { kind, reason }: Fault): TargetError {
+  const details = { cause: error, retryable: true, server: serverFields(error) }
+  const said = describe(error)
+  if (kind === 'lost') {
+    const message = `the connection to the server was lost (${said})`
+    return new TargetError('TARGET_CONNECTION_LOST', message, details)
+  }
+  if (kind === 'undone') {
+    const message = `the server could not do it for now: ${said}`
+    return new TargetError('TARGET_TEMPORARY', message, { ...details, hint: reason })
+  }
+  return new TargetError('TARGET_UNREACHABLE', `cannot reach the server: ${said}`, {
+    ...details,
+    hint: 'check --to, or leave it out to use the embedded PostgreSQL',
+  })
+}
+
+function serverFields(error: DatabaseError): ServerFields {
+  if (error.severity === undefined) return {}
+  return {
+    sqlstate: error.code,
+    constraint: error.constraint,
+    table: error.table,
+    column: error.column ?? copyColumn(error),
+  }
+}
+
+/** Whether an error is worth another try, over another connection and after a look at the claims. */
+export function isFault(error: unknown): error is TargetError {
+  return error instanceof TargetError && error.retryable
 }
 
 /** Whether an error says that the connection is gone, and with it the knowledge of what was on the way. */

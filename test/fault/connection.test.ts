@@ -36,7 +36,7 @@ describe('a connection that the server ends', () => {
     expect(await terminate('lane', 1)).toBe(1)
     const run = await load.ended
     expect(run.code, run.stderr).toBe(0)
-    expect(run.stderr).toMatch(/a lane lost its connection/)
+    expect(run.stderr).toMatch(/a lane was held up/)
     expect(run.report.rows.loaded).toBe(loads.rows)
     await loads.expectExact('one_lane')
   })

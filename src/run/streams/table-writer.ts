@@ -18,7 +18,7 @@ import { wrapServerError } from '../../target/server-error.ts'
 import { aborted } from '../abort.ts'
 import { badValueError, refusedRowError } from '../bad-row.ts'
 import { JobKeeper } from '../job-keeper.ts'
-import { COMMIT_LATER, LaneConnection } from '../lane-connection.ts'
+import { COMMIT_LATER, LaneConnection, RETRY_FOR_MS } from '../lane-connection.ts'
 import { resolveTable } from '../plan.ts'
 import { VERSION } from '../version.ts'
 import { RangeFeed } from './range-feed.ts'
@@ -127,9 +127,16 @@ export class TableWriter extends Writable {
     this.#job = job
     this.#position = position
     this.#next = position?.byte ?? null
-    this.#keeper = new JobKeeper(job.client, connection, job.stateSchema, job.job, log)
+    this.#keeper = new JobKeeper(
+      job.client,
+      connection,
+      job.stateSchema,
+      job.job,
+      RETRY_FOR_MS,
+      log,
+    )
     const lane = { ...connection, applicationName: laneName(job.job.run) }
-    this.#lane = new LaneConnection(lane, COMMIT_LATER)
+    this.#lane = new LaneConnection(lane, COMMIT_LATER, RETRY_FOR_MS)
   }
 
   /** Behind the last row that is committed: where a reader goes on; null at the start. */

@@ -7,6 +7,7 @@ import { type AskKeys, addStats, StageList, type StageStats } from '../../stage/
 import type { Server } from '../../target/connect.ts'
 import { stageFailureError } from '../bad-row.ts'
 import { brokenRules } from '../quality-gate.ts'
+import { RETRY_FOR_MS } from '../lane-connection.ts'
 import { StageConnection } from '../stage-connection.ts'
 import { identityOf } from '../stage-source.ts'
 import { requireChunk, StreamChunk, type StreamSchema } from './stream-chunk.ts'
@@ -54,7 +55,7 @@ export class StageStream extends Transform {
     super({ objectMode: true, highWaterMark: WAITING })
     this.#stage = stage
     const target = to === undefined ? null : { server: to, applicationName: 'millrace stage' }
-    this.#connection = target && new StageConnection(target)
+    this.#connection = target && new StageConnection(target, RETRY_FOR_MS)
   }
 
   /** Null before the first chunk, and for a stage that only chooses and names columns. */
