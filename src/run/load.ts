@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { availableParallelism } from 'node:os'
+import type { Client } from 'pg'
 import { endRun, holdJob, laneName } from '../checkpoint/job.ts'
 import { completeInput } from '../checkpoint/job-state.ts'
 import { rejectReasons } from '../checkpoint/rejects.ts'
@@ -21,7 +22,7 @@ import type { ByteSource } from '../source/bytes/byte-source.ts'
 import { openInput } from '../source/open.ts'
 import type { CutLimits } from '../source/csv/cut.ts'
 import { findTable } from '../target/catalog.ts'
-import { connect, disconnect, type Server } from '../target/connect.ts'
+import { disconnect, reconnect, type Server } from '../target/connect.ts'
 import { breakConnection } from '../target/end-client.ts'
 import { isFault, wrapServerError } from '../target/server-error.ts'
 import { BufferPool } from './buffer-pool.ts'
@@ -47,6 +48,8 @@ import { widenColumns } from './widen.ts'
 const MOST_LANES = 8
 /** A stopped run that still waits for its server gives its connection up after this; the lanes have less. */
 const GIVE_UP_MS = 8_500
+/** A server that has never answered is more likely a wrong address than one that is about to. */
+const FIRST_TRIES = 3
 /** The end of a run that has failed may take this long to be noted: a later run finds out by itself. */
 const END_RUN_MS = 2_000
 /** Fields of a chunk, about: 8 MiB of offsets. An 8 MiB chunk of lineitem has as many. */
@@ -65,16 +68,19 @@ export async function load(given: LoadOptions): Promise<Summary> {
   const options = plainOptions(given)
   const settings = settingsOf(options)
   const backoff = new Backoff(settings.retryFor, settings.signal)
+  let answered = false
+  let lost: Client | null = null
   for (;;) {
     try {
-      return await loadOnce(options, settings)
+      return await loadOnce(options, settings, lost)
     } catch (error) {
       if (!(error instanceof NotBegun)) throw error
       const { fault } = error
-      // A server that was never there is more likely a wrong address than one that is about to start.
-      const answered = fault.code !== 'TARGET_UNREACHABLE' || fault.server.sqlstate !== undefined
-      if (!answered && backoff.tries === 0) throw fault
-      settings.log.warn({ reason: fault.message }, 'the load could not begin, trying again')
+      lost = error.lost ?? lost
+      answered ||= fault.code !== 'TARGET_UNREACHABLE' || fault.server.sqlstate !== undefined
+      if (!answered && backoff.tries === FIRST_TRIES - 1) throw fault
+      const level = answered ? 'warn' : 'debug'
+      settings.log[level]({ reason: fault.message }, 'the load could not begin, trying again')
       await backoff.pause(fault).catch((last: unknown) => {
         throw settings.signal.aborted ? aborted(last) : last
       })
@@ -85,20 +91,27 @@ export async function load(given: LoadOptions): Promise<Summary> {
 /** A fault came before anything was loaded, and the input can be read from its start again. */
 class NotBegun extends Error {
   readonly fault: TargetError
-  constructor(fault: TargetError) {
+  /** The connection that the job was to be held over. The server may not have noticed that it is lost. */
+  readonly lost: Client | null
+  constructor(fault: TargetError, lost: Client | null) {
     super(fault.message, { cause: fault })
     this.fault = fault
+    this.lost = lost
   }
 }
 
-async function loadOnce(options: PlainOptions, settings: Settings): Promise<Summary> {
+async function loadOnce(
+  options: PlainOptions,
+  settings: Settings,
+  lost: Client | null,
+): Promise<Summary> {
   const opened = await openInput(options.input)
   // A stream that gives nothing would be waited for: closing it ends the wait.
   const closeStream = (): void => void (opened.size === null && opened.close())
   settings.signal.addEventListener('abort', closeStream)
   try {
     if (settings.signal.aborted) throw aborted()
-    return await loadOpened(options, settings, opened)
+    return await loadOpened(options, settings, opened, lost)
   } catch (error) {
     throw settings.signal.aborted && !(error instanceof AbortedError) ? aborted(error) : error
   } finally {
@@ -112,6 +125,7 @@ async function loadOpened(
   options: PlainOptions,
   settings: Settings,
   opened: ByteSource,
+  lost: Client | null,
 ): Promise<Summary> {
   const buffers = new BufferPool(settings.chunkSize, settings.lanes * RANGES_PER_LANE + 2)
   const stages = new StageSource(options.stages ?? [])
@@ -125,9 +139,7 @@ async function loadOpened(
     const found = await stages.find()
     const rejects = fateOfRejects(settings.maxErrors)
     lanes.open({ source: source.name, dialect, fieldCount, rejects }, found)
-    return await loadFrom(options, settings, named, found, lanes, buffers)
-  } catch (error) {
-    throw isFault(error) && opened.size !== null && !lanes.isLoading ? new NotBegun(error) : error
+    return await loadFrom(options, settings, named, found, lanes, buffers, lost)
   } finally {
     await lanes.close()
   }
@@ -185,11 +197,17 @@ async function loadFrom(
   stages: RunStages,
   lanes: Lanes,
   buffers: BufferPool,
+  lost: Client | null,
 ): Promise<Summary> {
   const { stateSchema, log } = settings
   const { ioTimeout } = settings
   const connection = { server: options.to, applicationName: 'millrace', ioTimeout }
-  const client = await connect(connection, '', settings.signal)
+  const mayBeginAgain = (error: unknown): error is TargetError =>
+    isFault(error) && start.source.size !== null && !lanes.isLoading
+  const connecting = reconnect(connection, lost, '', settings.signal)
+  const client = await connecting.catch((error: unknown) => {
+    throw mayBeginAgain(error) ? new NotBegun(error, null) : error
+  })
   let keeper: JobKeeper | null = null
   const deadline = afterAbort(settings.signal, GIVE_UP_MS, () => {
     if (keeper === null) breakConnection(client)
@@ -212,8 +230,9 @@ async function loadFrom(
     const subject = { client, connection, settings, start, job, name, table, types, stages }
     const request = { ...subject, limits, lanes, buffers, onInferred }
     return await loadHeld(request, keeper, tally, options.onProgress)
-  } catch (error) {
-    throw wrapServerError(error)
+  } catch (thrown) {
+    const error = wrapServerError(thrown)
+    throw mayBeginAgain(error) ? new NotBegun(error, client) : error
   } finally {
     deadline.dispose()
     if (keeper !== null) await keeper.close()

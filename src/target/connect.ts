@@ -39,12 +39,13 @@ export async function connect(
   session = '',
   stop?: AbortSignal,
 ): Promise<Client> {
-  const client = await openClient(target, CONNECT_TIMEOUT_MS, stop).catch((error: unknown) => {
+  const timeout = target.ioTimeout ?? IO_TIMEOUT_MS
+  const connecting = openClient(target, Math.min(timeout, CONNECT_TIMEOUT_MS), stop)
+  const client = await connecting.catch((error: unknown) => {
     throw connectError(error)
   })
   // A connection that dies while nothing is asked of it tells the next query; without a listener it would end the process.
   client.on('error', () => undefined)
-  const timeout = target.ioTimeout ?? IO_TIMEOUT_MS
   watch(client, timeout, () => lookAt(target, client, Math.min(timeout / 4, CONNECT_TIMEOUT_MS)))
   try {
     const name = escapeLiteral(target.applicationName)
@@ -163,8 +164,7 @@ function connectError(thrown: unknown): Error {
   if (error instanceof MillraceError) return error
   const { message } = error
   if (message.startsWith('timeout')) {
-    const seconds = String(CONNECT_TIMEOUT_MS / 1000)
-    const text = `cannot reach the server: no answer within ${seconds} s`
+    const text = 'cannot reach the server: no answer in time'
     return new TargetError('TARGET_UNREACHABLE', text, { cause: error, retryable: true })
   }
   if (message.startsWith('SASL') && message.includes('password')) {
