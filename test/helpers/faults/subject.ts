@@ -25,11 +25,16 @@ export interface Loader {
 
 /** A file with rows of which some are bad, and the loads of it that faults are to disturb. */
 export class Subject {
-  /** The server itself, past all faults. */
-  readonly url: string
+  /** The database of the server itself, past all faults. */
+  url: string
   #random: () => number = () => 0
   readonly rows: number
+  readonly good: number
   readonly size: number
+  /** Of a load without a fault. */
+  milliseconds = 0
+  /** How often a loader was killed with a part of the rows loaded. */
+  midway = 0
   readonly #file: string
   readonly #head: number
   readonly #bad: readonly Expected[]
@@ -39,6 +44,7 @@ export class Subject {
     const { bytes, bad } = mixedRows(rows, (row) => row % 211 === 210)
     this.url = url
     this.rows = rows
+    this.good = rows - bad.length
     this.size = bytes.length
     this.#file = file
     this.#head = bytes.indexOf(10) + 1
@@ -51,8 +57,9 @@ export class Subject {
     const subject = new Subject(url, file, rows)
     await writeFile(file, mixedRows(rows, (row) => row % 211 === 210).bytes)
     await subject.newTable()
-    const run = await subject.start('reference', url, []).ended
+    const run = await subject.start('reference', url, subject.options()).ended
     if (run.code !== 0) throw new Error(`the load without a fault has failed: ${run.stderr}`)
+    subject.milliseconds = run.seconds * 1000
     subject.#checksum = await subject.#checksumNow()
     const problems = await subject.problems('reference')
     if (problems.length > 0) throw new Error(problems.join('\n'))
@@ -67,6 +74,13 @@ export class Subject {
   /** A number from `from` to `to`. */
   pick(from: number, to: number): number {
     return from + Math.floor(this.#random() * (to - from + 1))
+  }
+
+  /** Its database on a server that has moved. */
+  at(server: string): string {
+    const url = new URL(server)
+    url.pathname = new URL(this.url).pathname
+    return url.href
   }
 
   /** Lanes and a chunk size, at random. */
@@ -154,7 +168,7 @@ export class Subject {
     const [row] = await this.ask<{ rows: string; ids: string }>(
       'select count(*) as rows, count(distinct id) as ids from mixed where id > 0',
     )
-    const good = String(this.rows - this.#bad.length)
+    const good = String(this.good)
     const problems: string[] = []
     if (row?.rows !== good || row.ids !== good) {
       problems.push(`${String(row?.rows)} rows, ${String(row?.ids)} ids, expected ${good}`)
@@ -180,7 +194,7 @@ export class Subject {
       sums.rejected += Number(claim.rejected)
     }
     const bad = this.#bad.length
-    const expected = { at: this.size, read: this.rows, loaded: this.rows - bad, rejected: bad }
+    const expected = { at: this.size, read: this.rows, loaded: this.good, rejected: bad }
     const got = JSON.stringify(sums)
     if (got !== JSON.stringify(expected)) {
       problems.push(`the claims come to ${got}, expected ${JSON.stringify(expected)}`)
