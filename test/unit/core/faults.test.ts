@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { FAULTS } from '../../../src/core/faults.ts'
-import { TargetError } from '../../../src/core/errors.ts'
+import type { TargetError } from '../../../src/core/errors.ts'
 import { isFault, wrapServerError } from '../../../src/target/server-error.ts'
 
 const CODES = {
