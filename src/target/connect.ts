@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import { Client, escapeLiteral } from 'pg'
+import { Client, escapeLiteral, type QueryResult } from 'pg'
 import { ConfigError, MillraceError, TargetError, toError } from '../core/errors.ts'
 import { breakConnection, connectionOf, endClient } from './end-client.ts'
 import {
@@ -46,10 +46,14 @@ export async function connect(
   })
   // A connection that dies while nothing is asked of it tells the next query; without a listener it would end the process.
   client.on('error', () => undefined)
-  watch(client, timeout, () => lookAt(target, client, Math.min(timeout / 4, CONNECT_TIMEOUT_MS)))
+  let pid = processOf(client)
+  watch(client, timeout, () => lookAt(target, pid, Math.min(timeout / 4, CONNECT_TIMEOUT_MS)))
   try {
     const name = escapeLiteral(target.applicationName)
-    await client.query(`set application_name = ${name}; ${SESSION}; ${session}`)
+    const asked = `set application_name = ${name}; ${SESSION}; ${session}; select pg_backend_pid() as pid`
+    const found = (await client.query(asked)) as unknown as QueryResult<{ pid: number }>[]
+    // Behind a pooler the server's process is another one with each transaction.
+    if (found.at(-1)?.rows[0]?.pid !== pid) pid = null
     return client
   } catch (error) {
     await disconnect(target, client).catch(() => undefined)
@@ -113,7 +117,11 @@ async function openClient(
 }
 
 /** What the server does for a client, asked over another connection. */
-async function lookAt(target: ConnectionTarget, watched: Client, timeout: number): Promise<Sight> {
+async function lookAt(
+  target: ConnectionTarget,
+  pid: number | null,
+  timeout: number,
+): Promise<Sight> {
   const { server } = target
   if (typeof server !== 'string' && isExhausted(server)) return UNKNOWN
   const asking = { server, applicationName: 'millrace watch' }
@@ -122,7 +130,7 @@ async function lookAt(target: ConnectionTarget, watched: Client, timeout: number
     client.on('error', () => undefined)
     const late = setTimeout(() => breakConnection(client), timeout)
     try {
-      return await sightOf(client, processOf(watched))
+      return await sightOf(client, pid)
     } finally {
       clearTimeout(late)
       await disconnect(asking, client).catch(() => undefined)

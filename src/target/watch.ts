@@ -63,7 +63,7 @@ export function processOf(client: Client): number | null {
   return (client as Client & { readonly processID: number | null }).processID
 }
 
-/** Asks what the server does for the process of another connection. */
+/** Asks what the server does for a process, null where it is not known which. */
 export async function sightOf(client: Client, pid: number | null): Promise<Sight> {
   const found = await client.query<{ isWaiting: boolean; sign: string }>(
     `select a.state <> 'active' or a.wait_event_type = 'Client' is true as "isWaiting",
@@ -73,6 +73,7 @@ export async function sightOf(client: Client, pid: number | null): Promise<Sight
     [pid],
   )
   const row = found.rows[0]
+  if (pid === null) return UNKNOWN
   if (row === undefined) return { type: 'silent', sign: 'no such process' }
   return row.isWaiting ? { type: 'silent', sign: row.sign } : { type: 'busy' }
 }
