@@ -49,7 +49,7 @@ const MOST_LANES = 8
 /** A stopped run that still waits for its server gives its connection up after this; the lanes have less. */
 const GIVE_UP_MS = 8_500
 /** A server that has never answered is more likely a wrong address than one that is about to. */
-const FIRST_TRIES = 3
+const FIRST_TRIES = 2
 /** The end of a run that has failed may take this long to be noted: a later run finds out by itself. */
 const END_RUN_MS = 2_000
 /** Fields of a chunk, about: 8 MiB of offsets. An 8 MiB chunk of lineitem has as many. */

@@ -127,7 +127,7 @@ test('nothing is left of a load that waits in vain when it gives up', async () =
     await until('all lanes wait', async () => (await db.query(waiting)).length === 4)
     for (const { stop } of runs.slice(1)) stop()
     expect(await Promise.all(runs.map((run) => run.ended))).toEqual([
-      { ended: 'TARGET_UNREACHABLE', left: [], workers: 2 },
+      { ended: 'TARGET_UNREACHABLE', left: [], workers: 4 },
       { ended: 'RUN_ABORTED', left: [], workers: 2 },
       { ended: 'RUN_ABORTED', left: [], workers: 0 },
     ])
