@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
-const BUNDLED = ['pg', 'sucrase']
+const BUNDLED = ['pg', 'pg-connection-string', 'sucrase']
 /** The folder of a package. */
 const PACKAGE = /^.*\bnode_modules\/(?:@[^/]+\/)?[^/]+/
 

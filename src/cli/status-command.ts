@@ -22,10 +22,11 @@ export function addStatusCommand(program: Command): void {
     .addOption(option('--state-schema <name>', 'schema of the checkpoint (default: millrace)'))
     .addOption(option('--json', 'print one JSON array'))
     .action(async (job: string | undefined, flags: StatusFlags) => {
-      const target = await openTarget(flags.to, await makeLogger('warn'))
+      const log = await makeLogger('warn')
+      const target = await openTarget(flags.to, log)
       try {
         const { stateSchema } = flags
-        const jobs = await status({ to: target.url, job, stateSchema })
+        const jobs = await status({ to: target.url, job, stateSchema, log })
         printResult(flags.json === true ? JSON.stringify(jobs) : await render(jobs))
       } finally {
         await target.close()

@@ -38,7 +38,7 @@ export async function prepare(where: EmbeddedPlace, log: Logger): Promise<Ready>
   return { place, binaries }
 }
 
-/** The address of a running server, password included. */
+/** The address of a running server, password included. It does not encrypt, whatever PGSSLMODE asks of other servers. */
 export function addressOf(place: Place, port: number, name = database): string {
-  return `postgres://${superuser}:${place.password}@127.0.0.1:${port}/${name}`
+  return `postgres://${superuser}:${place.password}@127.0.0.1:${port}/${name}?sslmode=disable`
 }

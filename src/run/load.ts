@@ -21,6 +21,7 @@ import { columnLimits } from '../copy/column-limits.ts'
 import type { ByteSource } from '../source/bytes/byte-source.ts'
 import { openInput } from '../source/open.ts'
 import type { CutLimits } from '../source/csv/cut.ts'
+import { warnOfAddress } from '../target/address-warnings.ts'
 import { findTable } from '../target/catalog.ts'
 import { disconnect, reconnect, type Server } from '../target/connect.ts'
 import { breakConnection } from '../target/end-client.ts'
@@ -67,6 +68,7 @@ const MEBIBYTE = 1 << 20
 export async function load(given: LoadOptions): Promise<Summary> {
   const options = plainOptions(given)
   const settings = settingsOf(options)
+  await warnOfAddress(options.to, settings.log)
   const backoff = new Backoff(settings.retryFor, settings.signal)
   let answered = false
   let lost: Client | null = null

@@ -1,7 +1,9 @@
 import type { Socket } from 'node:net'
 import { Client, escapeLiteral, type QueryResult } from 'pg'
-import { ConfigError, MillraceError, TargetError, toError } from '../core/errors.ts'
+import { MillraceError, TargetError, toError } from '../core/errors.ts'
+import { badUrl, readAddress } from './address.ts'
 import { breakConnection, connectionOf, endClient } from './end-client.ts'
+import { lookUpPassword, type Login, passwordFile } from './password-file.ts'
 import {
   borrow,
   CONNECT_TIMEOUT_MS,
@@ -11,6 +13,7 @@ import {
   type PgPool,
 } from './pool.ts'
 import { isFault, wrapServerError } from './server-error.ts'
+import { tlsConfig, tlsError } from './tls.ts'
 import { processOf, type Sight, sightOf, UNKNOWN, UNREACHABLE, watch } from './watch.ts'
 
 const IO_TIMEOUT_MS = 60_000
@@ -101,7 +104,7 @@ async function openClient(
   stop?: AbortSignal,
 ): Promise<Client> {
   if (typeof server !== 'string') return borrow(server, timeout)
-  const client = newClient(server, applicationName, timeout)
+  const client = await newClient(server, applicationName, timeout)
   const abort = (): void => breakConnection(client)
   stop?.addEventListener('abort', abort)
   client.on('error', () => undefined)
@@ -143,11 +146,19 @@ async function lookAt(
   }
 }
 
-function newClient(url: string, applicationName: string, timeout: number): Client {
-  if (!/^(postgres|postgresql|socket):|^\//.test(url)) throw badUrl('it does not begin so')
+async function newClient(url: string, applicationName: string, timeout: number): Promise<Client> {
+  const address = await readAddress(url)
+  const { parts, host, password, setting } = address
+  // Only asked for when the server wants one. pg's types leave out that it tells whose: without a user's name that is its own.
+  const findPassword = async (login?: Login): Promise<string> =>
+    password ?? (await lookUpPassword(passwordFile(setting('passfile')), login!)) ?? ''
+  const tls = await tlsConfig(address)
   try {
     return new Client({
-      connectionString: url,
+      ...parts,
+      ...tls,
+      host,
+      password: findPassword,
       application_name: applicationName,
       connectionTimeoutMillis: timeout,
       keepAlive: true,
@@ -158,18 +169,12 @@ function newClient(url: string, applicationName: string, timeout: number): Clien
   }
 }
 
-/** Without the error of pg as its cause: that one holds the URL, and so the password. */
-function badUrl(reason: string): ConfigError {
-  const message = `the address of the server is no postgres:// URL: ${reason}`
-  return new ConfigError('CONFIG_BAD_VALUE', message, {
-    hint: 'as in --to postgres://user@host:5432/database',
-  })
-}
-
 /** What pg itself has to say about connecting, beside the server and the socket. */
 function connectError(thrown: unknown): Error {
   const error = wrapServerError(thrown)
   if (error instanceof MillraceError) return error
+  const ofTls = tlsError(error)
+  if (ofTls !== null) return ofTls
   const { message } = error
   if (message.startsWith('timeout')) {
     const text = 'cannot reach the server: no answer in time'

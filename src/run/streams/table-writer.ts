@@ -10,6 +10,7 @@ import { BadColumnValue } from '../../copy/text-rows.ts'
 import { AbortedError, ConfigError, MillraceError, toError } from '../../core/errors.ts'
 import { parseTableName } from '../../core/identifier.ts'
 import { type Logger, silentLog } from '../../core/log.ts'
+import { warnOfAddress } from '../../target/address-warnings.ts'
 import { findTable } from '../../target/catalog.ts'
 import { ChunkLoader } from '../../target/chunk-transaction.ts'
 import { connect, type ConnectionTarget, disconnect, type Server } from '../../target/connect.ts'
@@ -69,7 +70,9 @@ const GIVE_UP_MS = 8_500
  */
 export async function tableWriter(options: TableWriterOptions): Promise<TableWriter> {
   const stateSchema = options.stateSchema ?? 'millrace'
+  const { create = 'if-missing', types = {}, log = silentLog } = options
   const connection = { server: options.to, applicationName: 'millrace' }
+  await warnOfAddress(options.to, log)
   const client = await connect(connection)
   try {
     await prepareState(client, stateSchema)
@@ -78,7 +81,6 @@ export async function tableWriter(options: TableWriterOptions): Promise<TableWri
     try {
       const table = await findTable(client, name)
       const known = await readStreamJob(client, stateSchema, job, options.resume ?? 'resume')
-      const { create = 'if-missing', types = {}, log = silentLog } = options
       const stream = { client, stateSchema, job, name, table, create, types, ...known }
       if (known.input !== null) await requireTarget(stream)
       return new TableWriter(stream, positionBehind(known.claims), connection, log)
