@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { Readable } from 'node:stream'
-import { SourceError, toError } from '../core/errors.ts'
+import { ConfigError, SourceError, toError } from '../core/errors.ts'
 import type { ByteSource } from './bytes/byte-source.ts'
 import { openFile } from './bytes/file.ts'
 import { streamSource } from './bytes/stream.ts'
@@ -10,10 +10,12 @@ import { streamSource } from './bytes/stream.ts'
 /**
  * Opens an input: a path, or a stream such as stdin. A path that is no regular file (a pipe, a device) is read as a stream.
  *
- * Errors: SOURCE_NOT_FOUND, SOURCE_UNREADABLE.
+ * Errors: SOURCE_NOT_FOUND, SOURCE_UNREADABLE; CONFIG_USAGE for a URL.
  */
 export async function openInput(input: string | Readable): Promise<ByteSource> {
   if (typeof input !== 'string') return streamSource('stdin', input)
+  // Not shown: it may well be the address of the server, with its password.
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(input)) throw notPath()
   const path = resolve(input)
   const stats = await stat(path).catch((error: unknown) => {
     throw notFound(path, toError(error))
@@ -24,6 +26,12 @@ export async function openInput(input: string | Readable): Promise<ByteSource> {
     })
   }
   return stats.isFile() ? openFile(path) : streamSource(path, createReadStream(path))
+}
+
+function notPath(): ConfigError {
+  return new ConfigError('CONFIG_USAGE', 'the input is a URL, expected the path of a file, or -', {
+    hint: 'the address of the server goes with --to',
+  })
 }
 
 function notFound(path: string, error: NodeJS.ErrnoException): SourceError {
