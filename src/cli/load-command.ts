@@ -1,4 +1,3 @@
-import { writeFile } from 'node:fs/promises'
 import { type Command, Option } from 'commander'
 import {
   ConfigError,
@@ -8,7 +7,6 @@ import {
   rename,
   select,
   type StageOption,
-  type Summary,
   where,
 } from '../index.ts'
 import { addDialectOptions, type DialectOptions, dialectOf, option } from './dialect-options.ts'
@@ -17,6 +15,7 @@ import { LEVELS, makeLogger } from './log.ts'
 import { printNote, printResult } from './output.ts'
 import { progressView } from './progress-view.ts'
 import { errorReport, printError } from './report-error.ts'
+import { reportFile, type WriteReport } from './report-file.ts'
 import { stopOnSignals } from './signals.ts'
 import { renderSummary } from './summary-text.ts'
 import { openTarget } from './target.ts'
@@ -167,13 +166,17 @@ async function runLoad(input: string, flags: LoadFlags): Promise<number> {
     flags.json === true && !process.stderr.isTTY ? 'never' : flags.progress,
     log,
   )
+  let writeReport: WriteReport | null = null
   try {
+    writeReport = await reportFile(flags.report)
     const target = await openTarget(flags.to, log)
     try {
       const options = { ...loadOptions(input, flags), to: target.url, signal: stop.signal, log }
       const summary = await load({ ...options, onProgress: (progress) => view.update(progress) })
       view.stop()
-      await tell(summary, flags, target.embedded)
+      const json = JSON.stringify(summary)
+      await writeReport?.(json)
+      printResult(flags.json === true ? json : renderSummary(summary, target.embedded))
       return Exit.complete
     } finally {
       await target.close()
@@ -185,7 +188,7 @@ async function runLoad(input: string, flags: LoadFlags): Promise<number> {
     const status = stop.exitCode() === null ? 'failed' : 'interrupted'
     const report = { status, error: errorReport(error) }
     if (flags.json === true) printResult(JSON.stringify(report))
-    if (flags.report !== undefined) await writeFile(flags.report, `${JSON.stringify(report)}\n`)
+    await writeReport?.(JSON.stringify(report)).catch(printError)
     printError(error)
     return code
   } finally {
@@ -235,10 +238,4 @@ function stagesOf(flags: LoadFlags): StageOption[] {
 
 function collect(value: string, before: readonly string[] = []): string[] {
   return [...before, value]
-}
-
-async function tell(summary: Summary, flags: LoadFlags, embedded: boolean): Promise<void> {
-  const json = JSON.stringify(summary)
-  if (flags.report !== undefined) await writeFile(flags.report, `${json}\n`)
-  printResult(flags.json === true ? json : renderSummary(summary, embedded))
 }

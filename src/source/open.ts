@@ -5,6 +5,7 @@ import type { Readable } from 'node:stream'
 import { ConfigError, SourceError, toError } from '../core/errors.ts'
 import type { ByteSource } from './bytes/byte-source.ts'
 import { openFile } from './bytes/file.ts'
+import { openPipe } from './bytes/pipe.ts'
 import { streamSource } from './bytes/stream.ts'
 
 /**
@@ -25,7 +26,12 @@ export async function openInput(input: string | Readable): Promise<ByteSource> {
       where: { source: path },
     })
   }
-  return stats.isFile() ? openFile(path) : streamSource(path, createReadStream(path))
+  if (stats.isFile()) return openFile(path)
+  if (!stats.isFIFO()) return streamSource(path, createReadStream(path))
+  const pipe = await openPipe(path).catch((error: unknown) => {
+    throw notFound(path, toError(error))
+  })
+  return streamSource(path, pipe)
 }
 
 function notPath(): ConfigError {
