@@ -109,7 +109,7 @@ async function liveHolder(client: Client, schema: string, key: string): Promise<
     `select ${instantSql('run.started_at')} as started_at from ${schema}.run join ${schema}.job on job.id = run.job
        join pg_stat_activity a on a.pid = run.backend and a.backend_start = run.backend_start
       where job.key = $1 and run.status = 'running'
-        and run.heartbeat_at > clock_timestamp() - make_interval(secs => $2)`,
+        and run.heartbeat_at > clock_timestamp() - pg_catalog.make_interval(secs => $2)`,
     [key, HEARTBEAT_SECONDS],
   )
   const row = result.rows[0]

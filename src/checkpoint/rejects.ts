@@ -66,7 +66,7 @@ export async function rejectReasons(
 ): Promise<RejectReason[]> {
   const found = await client.query<Record<keyof RejectReason, string | null>>(
     `select code, column_name as "column", constraint_name as "constraint", stage, count(*) as rows,
-            (array_agg(record order by byte))[1] as record, (array_agg(line order by byte))[1] as line
+            (pg_catalog.array_agg(record order by byte))[1] as record, (pg_catalog.array_agg(line order by byte))[1] as line
        from ${quoteIdentifier(stateSchema)}.reject where input = $1
       group by 1, 2, 3, 4 order by count(*) desc, min(byte) limit ${String(MOST_REASONS)}`,
     [input],

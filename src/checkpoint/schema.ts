@@ -1,5 +1,5 @@
 import type { Client } from 'pg'
-import { CheckpointError } from '../core/errors.ts'
+import { CheckpointError, TargetError, toError } from '../core/errors.ts'
 import { quoteIdentifier } from '../core/identifier.ts'
 import { inTransaction } from './transaction.ts'
 
@@ -62,16 +62,41 @@ export async function exists(client: Client, schema: string): Promise<boolean> {
 async function create(client: Client, schema: string): Promise<void> {
   await inTransaction(client, async () => {
     // Two first runs at once: `create schema if not exists` alone fails with a duplicate key for one of them.
-    await client.query(`select pg_advisory_xact_lock(hashtextextended('millrace ' || $1, 0))`, [
-      schema,
-    ])
-    if (!(await exists(client, schema))) await client.query(ddl(quoteIdentifier(schema)))
+    await client.query(
+      `select pg_advisory_xact_lock(pg_catalog.hashtextextended('millrace ' || $1::text, 0::int8))`,
+      [schema],
+    )
+    if (await exists(client, schema)) return
+    await createSchema(client, schema)
+    const name = quoteIdentifier(schema)
+    await client.query(`${ddl(name)}; revoke all on all tables in schema ${name} from public`)
   })
+}
+
+/**
+ * Creates the schema where it is not there: its owner may have made it for a role that may create none.
+ *
+ * Why: `create schema if not exists` wants the right to create one even when it is there.
+ */
+async function createSchema(client: Client, schema: string): Promise<void> {
+  const found = await client.query('select from pg_namespace where nspname = $1', [schema])
+  if (found.rowCount !== 0) return
+  const create = `create schema ${quoteIdentifier(schema)}`
+  try {
+    await client.query(create)
+  } catch (error) {
+    const { code, message } = toError(error) as Error & { code?: string }
+    if (code !== '42501') throw error
+    throw new TargetError('TARGET_REFUSED', `the checkpoint has no schema: ${message}`, {
+      server: { sqlstate: code },
+      cause: error,
+      hint: `have it made by who may: ${create} authorization ...; or name one that is there with --state-schema`,
+    })
+  }
 }
 
 function ddl(schema: string): string {
   return `
-create schema if not exists ${schema};
 create table ${schema}.version (version int not null);
 insert into ${schema}.version values (${String(VERSION)});
 
@@ -160,5 +185,7 @@ create index on ${schema}.reject (job, input, byte);
 comment on table ${schema}.reject is 'a row that was kept out of the table, committed together with its claim';
 comment on column ${schema}.reject.start_byte is 'of the claim';
 comment on column ${schema}.reject.raw is 'the bytes of its record, without the line end';
-comment on column ${schema}.reject.code is 'SQLSTATE, or a code of Millrace';`
+comment on column ${schema}.reject.code is 'SQLSTATE, or a code of Millrace';
+-- Default privileges may say otherwise; it holds data of the rows.
+revoke all on ${schema}.reject from public;`
 }

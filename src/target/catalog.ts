@@ -56,14 +56,14 @@ export async function resolveSchema(client: Client, table: string): Promise<stri
 const SCHEMA_OF = `
   select coalesce(
     (select n.nspname::text
-       from unnest(current_schemas(false)) with ordinality s(name, place)
+       from pg_catalog.unnest(current_schemas(false)) with ordinality s(name, place)
        join pg_namespace n on n.nspname = s.name
        join pg_class c on c.relnamespace = n.oid and c.relname = $1 and c.relkind in ('r', 'p', 'v', 'f')
       order by s.place limit 1),
     current_schema()::text) as schema`
 
 const TABLE = `
-  select c.oid::int8::float8 as oid, coalesce(pg_relation_filenode(c.oid), 0)::int8::float8 as file_node
+  select c.oid::int8::float8 as oid, coalesce(pg_catalog.pg_relation_filenode(c.oid), 0)::int8::float8 as file_node
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
    where n.nspname = $1 and c.relname = $2 and c.relkind in ('r', 'p', 'v', 'f')`
 

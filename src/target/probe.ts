@@ -111,8 +111,8 @@ const COLUMNS = `
    where a.attrelid = $1::regclass and a.attnum > 0 and not a.attisdropped and t.typtype <> 'd'`
 
 const NAMES = `
-  (select array_agg(a.attname::text order by k.place)
-     from unnest(%s) with ordinality k(num, place)
+  (select pg_catalog.array_agg(a.attname::text order by k.place)
+     from pg_catalog.unnest(%s) with ordinality k(num, place)
      join pg_attribute a on a.attrelid = %r and a.attnum = k.num)`
 
 function names(numbers: string, relation: string): string {
@@ -125,7 +125,7 @@ const RULES = `
     from pg_constraint c where c.conrelid = $1::regclass and c.contype = 'c' and c.conkey is not null
   union all
   select 'u', ${names('i.indkey::int2[]', 'i.indrelid')}, null,
-         coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::bool, false) = false, null, null
+         coalesce((pg_catalog.to_jsonb(i) ->> 'indnullsnotdistinct')::bool, false) = false, null, null
     from pg_index i
    where i.indrelid = $1::regclass and i.indisunique and i.indpred is null and i.indexprs is null
      and i.indnatts = i.indnkeyatts

@@ -136,7 +136,8 @@ async function columnsOf(client: Client, { table, columns }: CopyTarget): Promis
     if (column === undefined) return { name, text, read: text }
     const { input, args, element, modifier, plain } = column
     const more = args > 1 ? `, ${element}::oid, ${String(modifier)}` : ''
-    const read = input === null ? `${text}::${plain}` : `${input}(textout(${text})${more})`
+    const read =
+      input === null ? `${text}::${plain}` : `${input}(pg_catalog.textout(${text})${more})`
     return { name, text, read }
   })
 }
@@ -160,7 +161,7 @@ const COLUMNS = `
     select base.name, t.typbasetype, t.typtypmod from base join pg_type t on t.oid = base.typid where t.typtype = 'd')
   select base.name, p.pronargs as args, base.modifier, format_type(t.oid, -1) as plain,
          (case when t.typelem <> 0 then t.typelem else t.oid end)::text as element,
-         case when r.typtype <> 'p' then quote_ident(n.nspname) || '.' || quote_ident(p.proname) end as input
+         case when r.typtype <> 'p' then pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(p.proname) end as input
     from base join pg_type t on t.oid = base.typid and t.typtype <> 'd'
     join pg_proc p on p.oid = t.typinput join pg_namespace n on n.oid = p.pronamespace
     join pg_type r on r.oid = p.prorettype`

@@ -109,9 +109,9 @@ function querySql(
   const casts = keys.map(({ keyType }, i) => `${names[i]!}::${keyType} as ${names[i]!}`)
   const equal = columns.map((column, i) => `${column} = k.${names[i]!}`)
   return `
-    select k.n, num_nonnulls(${columns[0]!})${values.join('')}
+    select k.n, pg_catalog.num_nonnulls(${columns[0]!})${values.join('')}
       from (select n, ${casts.join(', ')}
-              from unnest(${arrays.join(', ')}) with ordinality as given(${names.join(', ')}, n)
+              from pg_catalog.unnest(${arrays.join(', ')}) with ordinality as given(${names.join(', ')}, n)
             offset 0) k
       left join ${table.name} t on ${equal.join(' and ')}
      limit $${String(keys.length + 1)}::int8`
