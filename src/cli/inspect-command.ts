@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { inspect, type Inspection } from '../index.ts'
 import { addDialectOptions, type DialectOptions, dialectOf, option } from './dialect-options.ts'
-import { printable, printResult } from './output.ts'
+import { printResult } from './output.ts'
 import { renderTable } from './table.ts'
 import { formatBytes, formatCount } from './units.ts'
 
@@ -36,7 +36,7 @@ async function render(found: Inspection): Promise<string> {
     ...found.reasons.map((reason) => `  ${reason}`),
     `types, from ${from} ${formatCount(found.records)} records:`,
     '',
-    printable(found.ddl),
+    found.ddl,
   ]
   if (found.rows.length > 0) {
     const names = found.columns.map((column) => column.name)

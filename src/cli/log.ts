@@ -1,4 +1,5 @@
 import pino, { type Logger } from 'pino'
+import { printable } from './output.ts'
 
 export const LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
 
@@ -11,7 +12,20 @@ export async function makeLogger(level: string): Promise<Logger> {
   const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime }
   if (process.stderr.isTTY) {
     const { default: pretty } = await import('pino-pretty')
-    return pino(options, pretty({ destination: 2, sync: true, translateTime: 'HH:MM:ss' }))
+    return pino(
+      { ...options, hooks: { streamWrite: escapedTwice } },
+      pretty({ destination: 2, sync: true, translateTime: 'HH:MM:ss' }),
+    )
   }
-  return pino(options, pino.destination({ dest: 2, sync: true }))
+  return pino(
+    { ...options, hooks: { streamWrite: printable } },
+    pino.destination({ dest: 2, sync: true }),
+  )
+}
+
+/** A line of JSON whose control characters are still escaped once it is read: what is made of it goes to a terminal. */
+export function escapedTwice(line: string): string {
+  return printable(line).replace(/\\\\|\\u00[0-9a-f]{2}|\\[bfr]/gi, (found) =>
+    found === '\\\\' ? found : `\\${found}`,
+  )
 }

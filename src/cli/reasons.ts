@@ -1,5 +1,4 @@
 import type { RejectReason } from '../index.ts'
-import { printable } from './output.ts'
 import { formatCount } from './units.ts'
 
 /** A reason for which rows were rejected, as people read it. */
@@ -18,7 +17,5 @@ export function reasonLine({
     ...(stage === null ? [] : [`stage ${stage}`]),
   ]
   const what = [code, ...of].join(', ')
-  return printable(
-    `  ${formatCount(rows)} x ${what}: the first is record ${String(record)} (line ${String(line)})`,
-  )
+  return `  ${formatCount(rows)} x ${what}: the first is record ${String(record)} (line ${String(line)})`
 }

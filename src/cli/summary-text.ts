@@ -1,12 +1,11 @@
 import type { Finding, StageStats, Summary } from '../index.ts'
 import { reasonLine } from './reasons.ts'
-import { printable } from './output.ts'
 import { formatBytes, formatCount, formatSeconds } from './units.ts'
 
 /** The summary for people. */
 export function renderSummary(summary: Summary, embedded: boolean): string {
   const lines = [headline(summary)]
-  if (summary.created !== null) lines.push('', printable(summary.created.replaceAll('\n', '\n')))
+  if (summary.created !== null) lines.push('', summary.created)
   if (summary.resumed.rows > 0 && summary.status !== 'already-complete') {
     const { rows, bytes } = summary.resumed
     lines.push(`${formatCount(rows)} rows (${formatBytes(bytes)}) were loaded by earlier runs`)

@@ -6,7 +6,7 @@ import { ConfigError, TargetError } from '../core/errors.ts'
 import type { TableName } from '../core/identifier.ts'
 import { findTable, resolveSchema, type Table } from '../target/catalog.ts'
 import { sqlName } from './field-types.ts'
-import { type ColumnDefinition, createTableSql, isTypeName } from '../target/create-table.ts'
+import { type ColumnDefinition, createTableSql, typeName } from '../target/create-table.ts'
 import { columnNames, type CsvStart } from './header.ts'
 
 /** The table for an input that names none: its file name up to the first dot, as a plain SQL name. */
@@ -49,9 +49,7 @@ export function defineColumns(
         { hint: `its columns are ${[...names].map((n) => JSON.stringify(n)).join(', ')}` },
       )
     }
-    if (!isTypeName(type)) {
-      throw new ConfigError('CONFIG_BAD_VALUE', `${JSON.stringify(type)} is not the name of a type`)
-    }
+    typeName(type)
   }
   const given = (name: string | undefined): string | undefined =>
     name !== undefined && Object.hasOwn(types, name) ? types[name] : undefined

@@ -1,3 +1,4 @@
+import { ConfigError } from '../core/errors.ts'
 import type { TableName } from '../core/identifier.ts'
 import { quoteIdentifier, quoteTable } from '../core/identifier.ts'
 
@@ -21,7 +22,12 @@ const TYPE = new RegExp(
   'i',
 )
 
-/** Whether a text of the user's is the name of a type and nothing more. */
-export function isTypeName(text: string): boolean {
-  return TYPE.test(text)
+/**
+ * A text of the user's that is the name of a type and nothing more.
+ *
+ * Errors: CONFIG_BAD_VALUE.
+ */
+export function typeName(text: string): string {
+  if (TYPE.test(text)) return text
+  throw new ConfigError('CONFIG_BAD_VALUE', `${JSON.stringify(text)} is not the name of a type`)
 }

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { useDatabase } from '../helpers/database.ts'
 import { type EndedLoad, noBackendLeft, runLoad } from '../helpers/loads.ts'
@@ -9,12 +10,16 @@ const dir = useTempDir()
 const ROLE = `loader_${randomBytes(4).toString('hex')}`
 let url = ''
 
-/** Gives the role what the README says, and nothing is left of what everybody may. */
+/** What the README says that a role needs. */
+async function grants(): Promise<string> {
+  const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
+  return /```sql\n(create role loader[\s\S]*?)```/.exec(readme)![1]!
+}
+
+/** Gives the role that, and takes from everybody what they may by default. */
 beforeAll(async () => {
-  const { pathname } = new URL(db.url)
-  const database = pathname.slice(1)
+  const database = new URL(db.url).pathname.slice(1)
   await db.query(`
-    create role ${ROLE} login password 'secret' nosuperuser nocreatedb nocreaterole noinherit;
     revoke all on database ${database} from public;
     revoke all on schema public from public;
     create schema sales;
@@ -22,13 +27,11 @@ beforeAll(async () => {
     insert into sales.regions values ('n', 'north'), ('s', 'south');
     create table sales.orders (
       id bigint primary key, region text not null references sales.regions, total numeric not null check (total > 0),
-      name text, at timestamptz not null default now());
-
-    grant connect, temporary on database ${database} to ${ROLE};
-    create schema millrace authorization ${ROLE};
-    grant usage on schema sales to ${ROLE};
-    grant select, insert on sales.orders to ${ROLE};
-    grant select on sales.regions to ${ROLE}`)
+      name text, at timestamptz not null default now());`)
+  await db.query((await grants()).replaceAll(/\bloader\b/g, ROLE).replaceAll(/\bshop\b/g, database))
+  await db.query(
+    `alter role ${ROLE} password 'secret' nosuperuser nocreatedb nocreaterole noinherit`,
+  )
   const address = new URL(db.url)
   address.username = ROLE
   address.password = 'secret'
@@ -117,6 +120,18 @@ describe('a role that may only what the README says', () => {
     await db.query(
       `do $$ begin execute format('grant temporary on database %I to ${ROLE}', current_database()); end $$`,
     )
+  })
+
+  test('needs SELECT on the table only to go on', async () => {
+    await db.query(`truncate sales.orders; revoke select on sales.orders from ${ROLE}`)
+    const file = await orders('blind', (id) => (id === 2500 ? '2500,n' : null))
+    const stopped = await loadOrders(file, '--job', 'blind')
+    expect(stopped.report.error?.code, stopped.stderr).toBe('SOURCE_BAD_ROW')
+    const blind = await loadOrders(file, '--job', 'blind', '--max-errors', '1%')
+    await db.query(`grant select on sales.orders to ${ROLE}`)
+    expect(blind.report.error?.message).toMatch(/permission denied for table orders/)
+    const run = await loadOrders(file, '--job', 'blind', '--max-errors', '1%')
+    expect(run.code, run.stderr).toBe(0)
   })
 
   test.each([

@@ -23,6 +23,7 @@ import { CheckpointError } from '../../core/errors.ts'
 import type { TableName } from '../../core/identifier.ts'
 import type { InputIdentity } from '../../source/bytes/byte-source.ts'
 import type { Table } from '../../target/catalog.ts'
+import { typeName } from '../../target/create-table.ts'
 import { jobTarget, requireLoadedRows } from '../../target/job-table.ts'
 import { sqlName } from '../field-types.ts'
 import { mapInSlotOrder, type Mapping } from '../mapping.ts'
@@ -116,7 +117,7 @@ async function makeTable(known: StreamJob, chunk: StreamChunk): Promise<Table> {
   if (known.create === 'never') throw noTable(known.name)
   const columns = typedBy(chunk.data, chunk.schema.columns).map(({ name, type }) => ({
     name,
-    type: Object.hasOwn(known.types, name) ? known.types[name]! : sqlName(type ?? 'text'),
+    type: Object.hasOwn(known.types, name) ? typeName(known.types[name]!) : sqlName(type ?? 'text'),
   }))
   return (await createTable(known.client, known.name, columns)).table
 }
