@@ -17,7 +17,8 @@ const MODES = ['disable', 'require', 'verify-ca', 'verify-full'] as const
 export type TlsMode = (typeof MODES)[number]
 
 /**
- * The mode of an address: what sslmode says, else verify-full, and for a server on this machine disable.
+ * The mode of an address: what sslmode says, else verify-full, and for a server on this machine disable, unless
+ * certificates are named.
  *
  * Why:    allow and prefer leave it to whoever answers whether anything is encrypted: they protect against nobody, and look
  *         as if they did. What they would be used for is said more clearly by disable and require.
@@ -26,7 +27,11 @@ export type TlsMode = (typeof MODES)[number]
 export function tlsMode({ setting, host }: Address): TlsMode {
   const ssl = setting('ssl')
   const named = setting('sslmode') ?? (ssl === undefined ? undefined : modeOfFlag(ssl))
-  if (named === undefined) return isLocal(host) ? 'disable' : 'verify-full'
+  if (named === undefined) {
+    // Who names certificates wants them to be used.
+    const asks = setting('sslrootcert') !== undefined || setting('sslcert') !== undefined
+    return isLocal(host) && !asks ? 'disable' : 'verify-full'
+  }
   const mode = MODES.find((one) => one === named)
   if (mode !== undefined) return mode
   const isVague = named === 'allow' || named === 'prefer'

@@ -156,7 +156,6 @@ describe('control characters', () => {
 
   /** Whether something is in a text that a terminal would obey. */
   function obeyed(text: string): boolean {
-    // eslint-disable-next-line no-control-regex -- it is what is looked for
     return /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/.test(text)
   }
 

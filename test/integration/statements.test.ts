@@ -1,4 +1,6 @@
+import { pipeline } from 'node:stream/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { fromRows, tableWriter } from '../../src/index.ts'
 import { useDatabase } from '../helpers/database.ts'
 import { runLoad } from '../helpers/loads.ts'
 import { openRecordingProxy, type RecordingProxy } from '../helpers/recording-proxy.ts'
@@ -147,6 +149,25 @@ describe('a load of values full of SQL', () => {
     expect([...types].sort()).toEqual(['B', 'd']) // Bind, of the look-up, and CopyData
     const notes = await db.query<{ note: string }>('select distinct note from full_of_sql')
     expect(notes.map(({ note }) => note).sort()).toEqual([...values].sort())
+    expect(await db.value('select count(*)::int from victim')).toBe(0)
+  })
+})
+
+describe('types of columns', () => {
+  test('that are more than the name of a type are refused, in streams too', async () => {
+    const evil = 'int); drop table victim; --'
+    const file = await dir.write('typed.csv', 'a\n1\n')
+    const run = await runLoad(db, [file, '--types', `a=${evil}`])
+    expect(run.report.error?.code).toBe('CONFIG_BAD_VALUE')
+    const table = await tableWriter({
+      to: db.url,
+      table: 'typed',
+      job: 'typed',
+      types: { a: evil },
+    })
+    const rows = fromRows([{ a: 1 }], { columns: { a: 'int4' } })
+    const loaded = pipeline(rows.chunks(table.position), table)
+    await expect(loaded).rejects.toMatchObject({ code: 'CONFIG_BAD_VALUE' })
     expect(await db.value('select count(*)::int from victim')).toBe(0)
   })
 })

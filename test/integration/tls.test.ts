@@ -195,6 +195,8 @@ describe('sslmode', () => {
     expect(await attempt(urlOf({}, '127.0.0.1'))).toBe('plain')
     expect(await attempt(urlOf({}, 'localhost'))).toBe('plain')
     expect(await attempt(urlOf({ sslmode: 'require' }, 'localhost'))).toBe('encrypted')
+    const named = (await refusal(urlOf({ sslrootcert: AUTHORITY }, 'localhost'))).message
+    expect(named).toMatch(WORDS['wrong name'][0])
     const full = { sslmode: 'verify-full', sslrootcert: AUTHORITY }
     expect((await refusal(urlOf(full, 'localhost'))).message).toMatch(WORDS['wrong name'][0])
     expect((await refusal(urlOf(full, '127.0.0.1'))).message).toMatch(/for another name: .*127/)

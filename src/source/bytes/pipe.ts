@@ -8,7 +8,7 @@ import { promisify } from 'node:util'
  *
  * Life: destroying the stream closes it.
  * Why:  a stream of node:fs would wait for a writer, and for each byte, in a thread that nothing can call back: a load that
- *       was told to stop went on to wait, also in process.exit().
+ *       was told to stop went on to wait, and so did the end of its process.
  */
 export async function openPipe(path: string): Promise<Readable> {
   const fd = await promisify(open)(path, constants.O_RDONLY | constants.O_NONBLOCK)

@@ -9,7 +9,6 @@ const EVIL = `${CONTROLS.join('x')} \u001b]0;title\u0007 \\u001b \\\\u001b Ã© ðŸ
 
 /** What could make a terminal do something; line ends and tabs could not. */
 function hasControls(text: string): boolean {
-  // eslint-disable-next-line no-control-regex -- it is what is looked for
   return /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/.test(text)
 }
 
