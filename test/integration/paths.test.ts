@@ -1,12 +1,12 @@
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdir, open, readdir, readFile, stat, symlink } from 'node:fs/promises'
+import { chmod, mkdir, open, readdir, readFile, readlink, stat, symlink } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { runCli } from '../helpers/cli.ts'
 import { useDatabase } from '../helpers/database.ts'
-import { type LoadReport, noBackendLeft, runLoad, startLoad } from '../helpers/loads.ts'
+import { type LoadReport, noBackendLeft, runLoad, startLoad, until } from '../helpers/loads.ts'
 import { useTempDir } from '../helpers/temp-dir.ts'
 
 const db = useDatabase()
@@ -15,6 +15,13 @@ const dir = useTempDir()
 function makePipe(name: string): string {
   execFileSync('mkfifo', [dir.path(name)])
   return dir.path(name)
+}
+
+async function hasOpen(pid: number, path: string): Promise<boolean> {
+  const folder = `/proc/${String(pid)}/fd`
+  const fds = await readdir(folder).catch(() => [])
+  const links = fds.map((fd) => readlink(`${folder}/${fd}`).catch(() => ''))
+  return (await Promise.all(links)).includes(path)
 }
 
 describe('a named pipe', () => {
@@ -41,7 +48,7 @@ describe('a named pipe', () => {
     const load = startLoad(db, [pipe, '--table', `silent${String(writers)}`, '--header'])
     const writer = writers === 0 ? null : await open(pipe, 'w')
     await writer?.write('id\n1\n')
-    await sleep(1500)
+    await until('the load has opened it', () => hasOpen(load.process.pid!, pipe))
     load.process.kill('SIGINT')
     const run = await Promise.race([load.ended, sleep(15_000, null)])
     if (run === null) load.process.kill('SIGKILL')
