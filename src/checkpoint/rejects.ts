@@ -10,6 +10,8 @@ export interface Reject {
   readonly record: number
   readonly line: number
   readonly byte: number
+  /** Which of the rows that stages made of the record, by each such stage, from 0; empty for the record as a whole. */
+  readonly part: readonly number[]
   /** The bytes of the record, without the line end. */
   readonly raw: Uint8Array
   readonly column: string | null
@@ -21,8 +23,13 @@ export interface Reject {
   readonly stage: string | null
 }
 
+/** Which row of its record a reject is, as text of an array; null for the record as a whole. */
+export function partText(part: readonly number[]): string | null {
+  return part.length === 0 ? null : `{${part.join()}}`
+}
+
 const COLUMNS =
-  'job, input, run, start_byte, record, line, byte, raw, column_name, code, constraint_name, message, stage'
+  'job, input, run, start_byte, record, line, byte, part, raw, column_name, code, constraint_name, message, stage'
 
 /** The COPY that rejects are kept with, in the transaction of their chunk. */
 export function rejectsCopySql({ stateSchema }: ClaimScope): string {
@@ -36,10 +43,21 @@ export function rejectsText(
   rejects: readonly Reject[],
 ): string {
   const lines = rejects.map((reject) => {
-    const { record, line, byte, raw, column, code, constraint, message, stage } = reject
+    const { record, line, byte, part, raw, column, code, constraint, message, stage } = reject
     const hex = `\\\\x${Buffer.from(raw.buffer, raw.byteOffset, raw.length).toString('hex')}`
     const texts = [column, code, constraint, message, stage].map(textOf)
-    return [job, input, run, start, record, line, byte, hex, ...texts].join('\t')
+    return [
+      job,
+      input,
+      run,
+      start,
+      record,
+      line,
+      byte,
+      partText(part) ?? '\\N',
+      hex,
+      ...texts,
+    ].join('\t')
   })
   return lines.map((line) => `${line}\n`).join('')
 }
@@ -58,7 +76,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
   '\t': '\\t',
 }
 
-/** The most common reasons for which rows of an input were rejected, by any run. */
+/** The most common reasons for which rows of an input were rejected, by any run, and not loaded since. */
 export async function rejectReasons(
   client: Client,
   stateSchema: string,
@@ -67,7 +85,7 @@ export async function rejectReasons(
   const found = await client.query<Record<keyof RejectReason, string | null>>(
     `select code, column_name as "column", constraint_name as "constraint", stage, count(*) as rows,
             (pg_catalog.array_agg(record order by byte))[1] as record, (pg_catalog.array_agg(line order by byte))[1] as line
-       from ${quoteIdentifier(stateSchema)}.reject where input = $1
+       from ${quoteIdentifier(stateSchema)}.reject where input = $1 and replayed_at is null
       group by 1, 2, 3, 4 order by count(*) desc, min(byte) limit ${String(MOST_REASONS)}`,
     [input],
   )

@@ -4,13 +4,19 @@ import { quoteIdentifier } from '../core/identifier.ts'
 import { inTransaction } from './transaction.ts'
 
 /** Raised with every change of the tables below. */
-const VERSION = 4
+const VERSION = 5
 
 /** What makes a schema of the version before one of this version. */
 const UPGRADES: Readonly<Record<number, (schema: string) => string>> = {
   2: (schema) => `alter table ${schema}.claim add column added bigint not null default 0`,
   3: (schema) => `alter table ${schema}.claim add column facts jsonb`,
   4: rejectDdl,
+  // A schema of version 3 has its rejects made as they are now.
+  5: (schema) => `
+    alter table ${schema}.reject add column if not exists part int[],
+      add column if not exists replayed_at timestamptz, add column if not exists replayed_by bigint,
+      add column if not exists replayed_rows bigint;
+    alter table ${schema}.run add column kind text not null default 'load'`,
 }
 
 /**
@@ -114,6 +120,7 @@ create table ${schema}.run (
   id bigint generated always as identity primary key,
   job bigint not null references ${schema}.job on delete cascade,
   epoch bigint not null,
+  kind text not null default 'load',
   status text not null default 'running',
   backend int not null,
   backend_start timestamptz not null,
@@ -124,6 +131,7 @@ create table ${schema}.run (
   error text
 );
 create index on ${schema}.run (job, epoch);
+comment on column ${schema}.run.kind is 'load, or replay of rejects';
 
 create table ${schema}.input (
   id bigint generated always as identity primary key,
@@ -173,17 +181,26 @@ create table ${schema}.reject (
   record bigint not null,
   line bigint not null,
   byte bigint not null,
+  part int[],
   raw bytea not null,
   column_name text,
   code text not null,
   constraint_name text,
   message text not null,
   stage text,
-  rejected_at timestamptz not null default clock_timestamp()
+  rejected_at timestamptz not null default clock_timestamp(),
+  replayed_at timestamptz,
+  replayed_by bigint,
+  replayed_rows bigint
 );
 create index on ${schema}.reject (job, input, byte);
 comment on table ${schema}.reject is 'a row that was kept out of the table, committed together with its claim';
 comment on column ${schema}.reject.start_byte is 'of the claim';
+comment on column ${schema}.reject.run is 'that rejected it last';
+comment on column ${schema}.reject.part is 'which of the rows that stages made of the record, by each such stage, from 0; null for the record as a whole';
+comment on column ${schema}.reject.replayed_at is 'null while it is kept out of the table';
+comment on column ${schema}.reject.replayed_by is 'a run';
+comment on column ${schema}.reject.replayed_rows is 'rows of it that were loaded then; 0 where stages left it out';
 comment on column ${schema}.reject.raw is 'the bytes of its record, without the line end';
 comment on column ${schema}.reject.code is 'SQLSTATE, or a code of Millrace';
 -- Default privileges may say otherwise; it holds data of the rows.

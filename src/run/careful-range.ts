@@ -13,6 +13,7 @@ import { type CopyColumn, RowCursor, RowPlan } from '../copy/rows.ts'
 import { findBadTexts } from '../source/csv/check-text.ts'
 import type { CsvEngine } from '../source/csv/engine.ts'
 import { FIRST, recordNumber } from '../source/csv/locate.ts'
+import type { Lineage } from '../stage/lineage.ts'
 import { addStats, type StageList, type StageStats } from '../stage/stage-list.ts'
 import type { CarefulChunk } from '../target/careful-chunk.ts'
 import type { Refusal } from '../target/suspect-rows.ts'
@@ -34,12 +35,29 @@ export interface CarefulReading {
   readonly columns: readonly string[]
   readonly limits: readonly ColumnLimits[]
   readonly pool: BlockPool
+  /** Whether a row behind the stages is to be loaded, by its record in the range; all are where it is left out. */
+  readonly wants?: ((record: number, part: readonly number[]) => boolean) | undefined
+}
+
+/** Which row a row behind the stages is. */
+export interface RowOrigin {
+  /** Among the records of the range, from 0. */
+  readonly record: number
+  /** Which row of the record; empty where stages make no more than one of one. */
+  readonly part: readonly number[]
+}
+
+/** A range, and which rows it has come to. */
+export interface CarefulRange extends CarefulChunk {
+  readonly stats: readonly StageStats[]
+  /** Of a row of the chunk. */
+  originOf(row: number): RowOrigin
+  /** Whether stages have made such a row of a record, also where a later one has left it out. */
+  hasMade(origin: RowOrigin): boolean
 }
 
 /** Why a record, or a row made of it, is kept out. */
-interface Reason {
-  /** Among the records of the range, from 0. */
-  readonly record: number
+interface Reason extends RowOrigin {
   readonly code: string
   readonly message: string
   readonly column?: string | null
@@ -50,6 +68,7 @@ interface Reason {
 /** Some rows behind the stages, and where the first of what they were made of is in the index. */
 interface Batch {
   readonly chunk: Chunk
+  readonly lineage: Lineage | null
   readonly firstIndexRow: number
 }
 
@@ -63,7 +82,7 @@ export async function readCarefully(
   reading: CarefulReading,
   source: RangeBytes,
   asked: RangeQuestions | null,
-): Promise<CarefulChunk & { readonly stats: readonly StageStats[] }> {
+): Promise<CarefulRange> {
   const { engine, input, stages, decoders, plan } = reading
   const bytes = Buffer.from(source.buffer, 0, source.length)
   const { fields, bad, skipped } = engine.index(bytes, input.fieldCount, source.range.records)
@@ -76,7 +95,7 @@ export async function readCarefully(
     return recordOfRow[row] === record && !isText(fields, row)
   })
   const reasons: Reason[] = [...bad, ...badTexts].map(({ record, reason }) => {
-    return { record, code: 'SOURCE_BAD_ROW', message: reason }
+    return { record, part: [], code: 'SOURCE_BAD_ROW', message: reason }
   })
 
   const left = new Set(badTexts.map(({ record }) => record))
@@ -89,32 +108,30 @@ export async function readCarefully(
     const given = without(chunkOf(batch, decoders, text), firstIndexRow, recordOfRow, left)
     const staged = await stages.apply(given, asked?.ask)
     for (const failure of staged.failures) {
-      const { record: row, code, reason, columns, stage } = failure
+      const { record: row, part, code, reason, columns, stage } = failure
       if (code === 'STAGE_LIMIT') {
         const place = placeOfRow(firstIndexRow + row, reading, source)
         throw stageFailureError(failure, place)
       }
       const record = recordOfRow[firstIndexRow + row]!
       const column = columns.length === 1 ? columns[0]! : null
-      reasons.push({ record, code, message: reason, column, stage })
+      reasons.push({ record, part, code, message: reason, column, stage })
     }
     stats = staged.stats.map((one, i) => addStats(stats[i], one))
     facts = stages.mergeFacts(facts, staged.facts)
-    batches.push({ chunk: staged.chunk, firstIndexRow })
+    const { chunk, lineage } = staged
+    batches.push(wantedOf({ chunk, lineage, firstIndexRow }, recordOfRow, reading.wants))
     firstIndexRow += batch.rowCount
   }
   asked?.end()
 
-  const recordIn = ({ chunk, firstIndexRow: first }: Batch, row: number): number =>
-    recordOfRow[first + (chunk.records?.[row] ?? row)]!
   let list = new RowList(batches.map(({ chunk }) => chunk))
   const badValues = list.badValues(plan)
   for (const { row, column, message } of badValues) {
     const place = list.placeOf(row)
-    const record = recordIn(batches[place.chunk]!, place.row)
     const name = reading.columns[column] ?? null
     reasons.push({
-      record,
+      ...originIn(batches[place.chunk]!, place.row, recordOfRow),
       code: 'STAGE_VALUE',
       message: `a stage gave it ${message}`,
       column: name,
@@ -137,6 +154,10 @@ export async function readCarefully(
   const cursor = new RowCursor()
   const { pool } = reading
   const finder = new RecordFinder(engine, bytes, source)
+  const originOf = (row: number): RowOrigin => {
+    const place = list.placeOf(row)
+    return originIn(batches[place.chunk]!, place.row, recordOfRow)
+  }
   return {
     range: source.range,
     counts: {
@@ -156,17 +177,39 @@ export async function readCarefully(
     },
     encodeText: (rows) => encodeText(list.pick(rows), plan, cursor, pool),
     rejectsOf: (refusals) =>
-      finder.rejects(
-        refusals.map((refusal) => {
-          const place = list.placeOf(refusal.row)
-          return reasonOf(refusal, recordIn(batches[place.chunk]!, place.row))
-        }),
-      ),
+      finder.rejects(refusals.map((refusal) => reasonOf(refusal, originOf(refusal.row)))),
+    originOf,
+    hasMade({ record, part }) {
+      const row = recordOfRow.indexOf(record)
+      const batch = batches.findLast(({ firstIndexRow: first }) => first <= row)
+      return batch?.lineage?.has(row - batch.firstIndexRow, part) ?? false
+    },
   }
 }
 
-function reasonOf({ sqlstate, message, column, constraint }: Refusal, record: number): Reason {
-  return { record, code: sqlstate, message, column, constraint }
+function reasonOf({ sqlstate, message, column, constraint }: Refusal, origin: RowOrigin): Reason {
+  return { ...origin, code: sqlstate, message, column, constraint }
+}
+
+function originIn(
+  { chunk, lineage, firstIndexRow }: Batch,
+  row: number,
+  recordOfRow: Int32Array,
+): RowOrigin {
+  const record = recordOfRow[firstIndexRow + (chunk.records?.[row] ?? row)]!
+  return { record, part: lineage?.partOf(row) ?? [] }
+}
+
+/** The batch without rows that are not wanted. */
+function wantedOf(batch: Batch, recordOfRow: Int32Array, wants: CarefulReading['wants']): Batch {
+  if (wants === undefined) return batch
+  const { chunk } = batch
+  const rows = chunk.selection ?? Int32Array.from({ length: chunk.rowCount }, (_, row) => row)
+  const selection = rows.filter((row) => {
+    const { record, part } = originIn(batch, row, recordOfRow)
+    return wants(record, part)
+  })
+  return selection.length === rows.length ? batch : { ...batch, chunk: { ...chunk, selection } }
 }
 
 /** Whether PostgreSQL can keep the fields of a row as text. */
@@ -222,13 +265,14 @@ class RecordFinder {
     let start = FIRST
     return reasons
       .toSorted((a, b) => a.record - b.record)
-      .map(({ record, code, message, column, constraint, stage }) => {
+      .map(({ record, part, code, message, column, constraint, stage }) => {
         start = recordNumber(this.#engine, this.#bytes, record, start)
         const next = recordNumber(this.#engine, this.#bytes, record + 1, start)
         return {
           record: range.firstRecord + record,
           line: range.firstLine + start.lines,
           byte: range.start + start.byte,
+          part,
           raw: withoutLineEnd(this.#bytes.subarray(start.byte, next.byte)),
           column: column ?? null,
           code,

@@ -6,6 +6,7 @@ import { RowPlan } from '../copy/rows.ts'
 import { loadCarefully } from '../target/careful-chunk.ts'
 import type { Refusal } from '../target/suspect-rows.ts'
 import { findProbe } from '../target/probe.ts'
+import { rangeClaim } from '../target/range-claim.ts'
 import { readCarefully } from './careful-range.ts'
 import {
   BLOCKS,
@@ -55,7 +56,8 @@ export async function runCareful(session: Session): Promise<SessionEnd> {
       const mayWiden = plan.widening && !settled.has(source)
       const giveUp = (refusals: readonly Refusal[]): boolean =>
         mayWiden && areMisfits(chunk.rejects, refusals)
-      const outcome = await loadCarefully({ client, target, scope, pool, probe, giveUp }, chunk)
+      const claim = rangeClaim(scope)
+      const outcome = await loadCarefully({ client, target, claim, pool, probe, giveUp }, chunk)
       if (outcome === 'given up') {
         const better = await replan(lane, plan, source)
         if (better !== null) return { type: 'replan', plan: better }

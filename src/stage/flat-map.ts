@@ -28,30 +28,32 @@ export function flatMap<In extends object = Row, Out extends object = In>(
           reader.enter(chunk)
           const { selection } = chunk
           const count = countRows(chunk)
-          const records: number[] = []
+          const madeOf: number[] = []
           let filtered = 0
           builder.begin(count)
           for (let i = 0; i < count; i++) {
             const row = selection === null ? i : selection[i]!
-            const record = chunk.records === null ? row : chunk.records[row]!
-            const before = records.length
+            const before = madeOf.length
             try {
               for (const made of change(reader.at(row))) {
-                builder.put(records.length, made as Readonly<Record<string, Result>>)
-                records.push(record)
+                builder.put(madeOf.length, made as Readonly<Record<string, Result>>)
+                madeOf.push(row)
               }
-              if (records.length === before) filtered++
+              if (madeOf.length === before) filtered++
             } catch (error) {
-              records.length = before
+              madeOf.length = before
               failRow(report, row, reader, error)
             }
           }
+          const rows = Int32Array.from(madeOf)
+          const { records } = chunk
           report.filtered = filtered
+          report.madeOf = rows
           return {
             columns: builder.end(),
-            rowCount: records.length,
+            rowCount: rows.length,
             selection: null,
-            records: Int32Array.from(records),
+            records: records === null ? rows : rows.map((row) => records[row]!),
           }
         },
       }

@@ -4,6 +4,7 @@ import { ConfigError, MillraceError, StageError, toError } from '../core/errors.
 import { thrownBy } from './fail-row.ts'
 import type { Firsts, KeyBatch } from './keys/key-batch.ts'
 import type { KeyLimits } from './keys/key-sets.ts'
+import { Lineage } from './lineage.ts'
 import type { Measure } from './quality/finding.ts'
 import {
   type AnyStage,
@@ -31,6 +32,8 @@ export interface StageFailure extends RowFailure {
   readonly stage: string
   /** The record of the range that the row was made of. */
   readonly record: number
+  /** Which row of that record it was; empty where it was the only one. */
+  readonly part: readonly number[]
 }
 
 /** Asks a set of keys of the stage at a place in the list. */
@@ -39,6 +42,8 @@ export type AskKeys = (stage: number, set: number, keys: KeyBatch) => Promise<Fi
 /** What came of a chunk. */
 export interface Staged {
   readonly chunk: Chunk
+  /** Null where no stage has made rows anew. */
+  readonly lineage: Lineage | null
   readonly stats: readonly StageStats[]
   readonly failures: readonly StageFailure[]
   /** By stage, what it has found out about the rows; null where that is nothing. */
@@ -117,6 +122,7 @@ export class StageList {
     const failures: StageFailure[] = []
     const facts: unknown[] = []
     let current = chunk
+    let lineage: Lineage | null = null
     for (const [i, { name, bound }] of this.#steps.entries()) {
       if (bound.apply === undefined) {
         facts.push(null)
@@ -134,11 +140,13 @@ export class StageList {
       facts.push(report.facts)
       for (const failure of report.failures) {
         const { row } = failure
-        failures.push({ ...failure, stage: name, record: before.records?.[row] ?? row })
+        const record = before.records?.[row] ?? row
+        failures.push({ ...failure, stage: name, record, part: lineage?.partOf(row) ?? [] })
       }
+      lineage = lineageOf(before, current, report, lineage)
       stats.push(statsOf(name, before, current, report, performance.now() - began))
     }
-    return { chunk: current, stats, failures, facts }
+    return { chunk: current, lineage, stats, failures, facts }
   }
 }
 
@@ -163,6 +171,16 @@ function stageThrew(stage: string, thrown: unknown): Error {
   if (thrown instanceof MillraceError) return thrown
   const cause = toError(thrown)
   return new StageError('STAGE_THREW', `stage ${stage} ${thrownBy(cause)}`, { cause })
+}
+
+function lineageOf(
+  before: Chunk,
+  { records }: Chunk,
+  { madeOf }: StageReport,
+  lineage: Lineage | null,
+): Lineage | null {
+  if (records === before.records || records === null) return lineage
+  return madeOf === null ? new Lineage(records, null) : new Lineage(madeOf, lineage)
 }
 
 function mergeOne(measure: Measure | null, facts: unknown, more: unknown): unknown {

@@ -98,6 +98,11 @@ export class StageReport {
   readonly #ask: AskFirsts
   /** Rows it has left out; told by a stage that makes more than one row of one, worked out for the others. */
   filtered: number | null = null
+  /**
+   * For each row of its result, the row that it was made of, in ascending order; told by a stage that makes rows anew, so
+   * that a row which is refused is known again when it is replayed. Where it is not told, by the rows of each record.
+   */
+  madeOf: Int32Array | null = null
   /** What the stage has found out about the rows of the chunk, for its `measure`; as JSON. */
   facts: unknown = null
 

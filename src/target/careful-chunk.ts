@@ -1,12 +1,11 @@
 import type { Client } from 'pg'
-import { type ClaimCounts, type ClaimScope, claimSql, recountSql } from '../checkpoint/claims.ts'
-import { fencedError } from '../checkpoint/job.ts'
-import { type Reject, rejectsCopySql, rejectsText } from '../checkpoint/rejects.ts'
+import type { ClaimCounts } from '../checkpoint/claims.ts'
+import type { Reject } from '../checkpoint/rejects.ts'
 import { rollBack } from '../checkpoint/transaction.ts'
 import type { Range } from '../chunk/range.ts'
 import type { BlockPool } from '../copy/block-pool.ts'
 import type { CopyFormat, CopyPart } from '../copy/encode-chunk.ts'
-import { TargetError, toError } from '../core/errors.ts'
+import { TargetError } from '../core/errors.ts'
 import { CopyIn } from './copy-in.ts'
 import { copyParts, copySql, type CopyTarget, RefusedRow, rowsDropped } from './copy-parts.ts'
 import { askProbe, type Probe } from './probe.ts'
@@ -36,6 +35,19 @@ export interface CarefulChunk {
   rejectsOf(refusals: readonly Refusal[]): Reject[]
 }
 
+/** What a chunk is loaded under: what its transaction does before the rows, and behind them. */
+export interface CarefulClaim {
+  /** Claims the chunk; false when it was committed before. Errors: CHECKPOINT_FENCED. */
+  take(client: Client, chunk: CarefulChunk): Promise<boolean>
+  /** Keeps what is known of the chunk now that its other rows are in. */
+  keep(
+    client: Client,
+    chunk: CarefulChunk,
+    rejects: readonly Reject[],
+    loaded: number,
+  ): Promise<void>
+}
+
 /** What came of it; null when it was committed before, 'given up' when it is rolled back. */
 export type CarefulOutcome = Pick<ClaimCounts, 'loaded' | 'rejected'> | 'given up' | null
 
@@ -43,7 +55,7 @@ export type CarefulOutcome = Pick<ClaimCounts, 'loaded' | 'rejected'> | 'given u
 export interface CarefulLoading {
   readonly client: Client
   readonly target: CopyTarget
-  readonly scope: ClaimScope
+  readonly claim: CarefulClaim
   readonly pool: BlockPool
   readonly probe: Probe | null
   /** Whether the chunk is not to be loaded, given what was refused of it. */
@@ -62,12 +74,10 @@ export async function loadCarefully(
   loading: CarefulLoading,
   chunk: CarefulChunk,
 ): Promise<CarefulOutcome> {
-  const { client, scope } = loading
-  const { range } = chunk
+  const { client, claim } = loading
   try {
     await client.query('begin')
-    const expected = { ...chunk.counts, loaded: chunk.rows, rejected: chunk.rejects.length }
-    if (!(await claim(client, claimSql(scope, range, expected)))) {
+    if (!(await claim.take(client, chunk))) {
       await client.query('rollback')
       return null
     }
@@ -77,33 +87,16 @@ export async function loadCarefully(
       return 'given up'
     }
     const rejects = [...chunk.rejects, ...chunk.rejectsOf(refusals)]
-    await keepRejects(client, scope, range, rejects)
     const loaded = chunk.rows - refusals.length
-    const rejected = rejects.length
-    await client.query(recountSql(scope, range, { ...chunk.counts, loaded, rejected }))
+    await claim.keep(client, chunk, rejects, loaded)
     await client.query('commit')
-    return { loaded, rejected }
+    return { loaded, rejected: rejects.length }
   } catch (thrown) {
     const error = wrapServerError(thrown)
     if (!isConnectionLost(error)) await rollBack(client, error)
     throw error
   }
 }
-
-/** False when the range was committed before. Errors: CHECKPOINT_FENCED. */
-async function claim(client: Client, sql: string): Promise<boolean> {
-  try {
-    const { rowCount } = await client.query(sql)
-    if (rowCount !== 1) throw fencedError()
-    return true
-  } catch (thrown) {
-    const error = wrapServerError(thrown)
-    if (error instanceof TargetError && error.server.sqlstate === UNIQUE_VIOLATION) return false
-    throw error
-  }
-}
-
-const UNIQUE_VIOLATION = '23505'
 
 /** Brings the rows in that the server takes; returns what it says of the others, by the numbers of the chunk. */
 async function loadRows(
@@ -211,36 +204,4 @@ function without(rows: readonly number[], left: readonly number[]): number[] {
 
 function merged(a: readonly number[], b: readonly number[]): number[] {
   return [...new Set([...a, ...b])].sort((x, y) => x - y)
-}
-
-async function keepRejects(
-  client: Client,
-  scope: ClaimScope,
-  range: Range,
-  rejects: readonly Reject[],
-): Promise<void> {
-  if (rejects.length === 0) return
-  const copy = new CopyIn(rejectsCopySql(scope))
-  await copy.begin(client)
-  try {
-    for (let from = 0; from < rejects.length; from += REJECTS_AT_ONCE) {
-      const text = rejectsText(scope, range, rejects.slice(from, from + REJECTS_AT_ONCE))
-      await copy.write(copyData(text))
-    }
-    await copy.end()
-  } catch (error) {
-    await copy.fail('the client gave up')
-    throw toError(error)
-  }
-}
-
-const REJECTS_AT_ONCE = 256
-
-/** https://www.postgresql.org/docs/current/protocol-message-formats.html#PROTOCOL-MESSAGE-FORMATS-COPYDATA */
-function copyData(text: string): Buffer {
-  const message = Buffer.allocUnsafe(5 + Buffer.byteLength(text))
-  message[0] = 0x64
-  message.writeInt32BE(message.length - 1, 1)
-  message.write(text, 5)
-  return message
 }
