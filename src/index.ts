@@ -3,6 +3,7 @@ export {
   CheckpointError,
   ConfigError,
   MillraceError,
+  OutputError,
   QualityError,
   RejectError,
   SourceError,
@@ -11,6 +12,8 @@ export {
 } from './core/errors.ts'
 export type { BrokenRule, ErrorCode, RejectReason, ServerFields, Where } from './core/errors.ts'
 export type { Logger } from './core/log.ts'
+export type { RejectGroup } from './checkpoint/kept-rejects.ts'
+export type { ReplayCounts } from './checkpoint/replays.ts'
 export type { JobStatus } from './checkpoint/status.ts'
 export type { CsvDialect, LineEnd } from './source/csv/dialect.ts'
 export { cast } from './stage/cast.ts'
@@ -87,6 +90,12 @@ export type { LoadOptions } from './run/options.ts'
 export type { MaxErrors } from './run/reject-limit.ts'
 export type { StageOption } from './run/stage-source.ts'
 export type { Progress } from './run/progress.ts'
+export { exportRejects } from './run/rejects/export.ts'
+export type { ExportRejectsOptions } from './run/rejects/export.ts'
+export { listRejects } from './run/rejects/list.ts'
+export type { ListRejectsOptions } from './run/rejects/list.ts'
+export { replayRejects } from './run/rejects/replay.ts'
+export type { ReplayOptions, ReplaySummary } from './run/rejects/replay.ts'
 export { csv } from './run/streams/csv-input.ts'
 export type { CsvInput, CsvOptions, RowOfInput } from './run/streams/csv-input.ts'
 export { fromRows } from './run/streams/rows-input.ts'

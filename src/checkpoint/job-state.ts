@@ -20,6 +20,8 @@ export interface JobTarget {
 export interface JobOptions {
   readonly mode: 'append'
   readonly dialect: Readonly<Record<string, unknown>>
+  /** The fields of the input, and their names where it has any; for replays. */
+  readonly fields?: { readonly count: number; readonly names: readonly string[] | null }
   /** The columns filled, and from which field or stage. */
   readonly columns: readonly string[]
   /** The stages, one line each; none for a job without. */

@@ -14,6 +14,9 @@ export interface HeldJob {
   readonly options: unknown
 }
 
+/** What a run does with its job: loads its input, or replays its rejects. */
+export type RunKind = 'load' | 'replay'
+
 /** A run that looks dead may just be on its way out: its server process still ends. Ask again for this long. */
 const PATIENCE_MS = 1000
 const ASK_EVERY_MS = 50
@@ -32,6 +35,7 @@ export async function holdJob(
   stateSchema: string,
   key: string,
   version: string,
+  kind: RunKind = 'load',
 ): Promise<HeldJob> {
   const schema = quoteIdentifier(stateSchema)
   const deadline = Date.now() + PATIENCE_MS
@@ -60,9 +64,9 @@ export async function holdJob(
       [row.id],
     )
     const run = await client.query<{ id: string }>(
-      `insert into ${schema}.run (job, epoch, backend, backend_start, millrace)
-       select $1, $2, pid, backend_start, $3 from pg_stat_activity where pid = pg_backend_pid() returning id`,
-      [row.id, row.epoch, version],
+      `insert into ${schema}.run (job, epoch, backend, backend_start, millrace, kind)
+       select $1, $2, pid, backend_start, $3, $4 from pg_stat_activity where pid = pg_backend_pid() returning id`,
+      [row.id, row.epoch, version, kind],
     )
     return {
       id: Number(row.id),
@@ -117,10 +121,21 @@ async function liveHolder(client: Client, schema: string, key: string): Promise<
 }
 
 function heldError(key: string, since: Date): CheckpointError {
-  const message = `another run has been loading this job since ${since.toISOString()}: ${key}`
+  const message = `another run has been at work on this job since ${since.toISOString()}: ${key}`
   return new CheckpointError('CHECKPOINT_HELD', message, {
     hint: 'wait for it to end, or give this load a job of its own with --job',
   })
+}
+
+/** Whether there is a job of a name. */
+export async function jobExists(
+  client: Client,
+  stateSchema: string,
+  key: string,
+): Promise<boolean> {
+  const schema = quoteIdentifier(stateSchema)
+  const found = await client.query(`select from ${schema}.job where key = $1`, [key])
+  return found.rowCount === 1
 }
 
 export type RunStatus = 'complete' | 'already-complete' | 'failed' | 'interrupted'

@@ -55,20 +55,33 @@ function optionsChanged(differences: string): CheckpointError {
 }
 
 /**
- * Refuses to go on when the table is not the one the job began with, as far as the catalog tells.
+ * Refuses to go on when the table is not the one the job began with, whatever has become of its columns.
  *
  * Errors: CHECKPOINT_TARGET_CHANGED with the reason.
  */
-export function requireSameTarget(before: JobTarget, now: JobTarget | null): void {
+export function requireSameTable(
+  before: JobTarget,
+  now: Pick<JobTarget, 'schema' | 'table' | 'oid'> | null,
+): asserts now is Pick<JobTarget, 'schema' | 'table' | 'oid'> {
   const name = `${before.schema}.${before.table}`
   if (now === null) throw targetChanged(`${name} is gone`)
   if (now.schema !== before.schema || now.table !== before.table) {
     throw targetChanged(`the job loads into ${name}, not into ${now.schema}.${now.table}`)
   }
   if (now.oid !== before.oid) throw targetChanged(`${name} was dropped and created again`)
+}
+
+/**
+ * Refuses to go on when the table is not the one the job began with, as far as the catalog tells.
+ *
+ * Errors: CHECKPOINT_TARGET_CHANGED with the reason.
+ */
+export function requireSameTarget(before: JobTarget, now: JobTarget | null): void {
+  requireSameTable(before, now)
   const gone = before.columns.filter((column) => !now.columns.includes(column))
   const added = now.columns.filter((column) => !before.columns.includes(column))
   if (gone.length + added.length === 0) return
+  const name = `${before.schema}.${before.table}`
   const changes = [...gone.map((c) => `without ${c}`), ...added.map((c) => `with ${c}`)]
   throw targetChanged(`the columns of ${name} were changed: now ${changes.join(', ')}`)
 }

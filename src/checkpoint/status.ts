@@ -1,15 +1,20 @@
 import type { Client } from 'pg'
 import { quoteIdentifier } from '../core/identifier.ts'
 import { instantOf, instantSql } from './instant.ts'
-import { exists } from './schema.ts'
+import { exists, prepareState } from './schema.ts'
 
-/** A job, its last run, and what remains of it. */
+/** A job, the last run that has loaded, and what remains of it. */
 export interface JobStatus {
   readonly job: string
   readonly target: string | null
   /** Of the last run; 'killed' when it ended without a word. */
   readonly status: string
+  /** Rows that were loaded, by replays too. */
   readonly rows: number
+  /** Rows that are kept out of the table. */
+  readonly rejects: number
+  /** Rejects that were replayed since. */
+  readonly replayed: number
   readonly bytesLoaded: number
   /** Null for a stream that was never read to its end. */
   readonly bytesTotal: number | null
@@ -27,12 +32,15 @@ export async function readStatus(
   job: string | null,
 ): Promise<JobStatus[]> {
   if (!(await exists(client, stateSchema))) return []
+  await prepareState(client, stateSchema)
   const result = await client.query<StatusRow>(statusSql(quoteIdentifier(stateSchema)), [job])
   return result.rows.map((row) => ({
     job: row.job,
     target: row.target,
     status: row.status,
     rows: Number(row.rows),
+    rejects: Number(row.rejects),
+    replayed: Number(row.replayed),
     bytesLoaded: Number(row.bytes),
     bytesTotal: row.size === null ? null : Number(row.size),
     chunks: Number(row.chunks),
@@ -48,6 +56,8 @@ interface StatusRow {
   target: string | null
   status: string
   rows: string
+  rejects: string
+  replayed: string
   bytes: string
   size: string | null
   chunks: string
@@ -64,15 +74,19 @@ function statusSql(schema: string): string {
                 select from pg_stat_activity a
                  where a.pid = run.backend and a.backend_start = run.backend_start)
               then 'killed' else run.status end as status,
-         c.rows, c.bytes, c.chunks, i.size, r.runs, run.error,
+         c.rows + k.rows as rows, k.rejects, k.replayed, c.bytes, c.chunks, i.size, r.runs, run.error,
          ${instantSql('run.started_at')} as started_at, ${instantSql('run.ended_at')} as ended_at
     from ${schema}.job
-    join lateral (select * from ${schema}.run where run.job = job.id order by id desc limit 1) run on true
-    join lateral (select count(*) as runs from ${schema}.run where run.job = job.id) r on true
+    join lateral (select * from ${schema}.run where run.job = job.id and kind = 'load' order by id desc limit 1) run on true
+    join lateral (select count(*) as runs from ${schema}.run where run.job = job.id and kind = 'load') r on true
     left join lateral (select sum(size) as size from ${schema}.input where input.job = job.id) i on true
     join lateral (select coalesce(sum(loaded), 0) as rows, coalesce(sum(end_byte - start_byte), 0) as bytes,
                          count(*) as chunks
                     from ${schema}.claim where claim.job = job.id) c on true
+    join lateral (select count(*) filter (where replayed_at is null) as rejects,
+                         count(*) filter (where replayed_at is not null) as replayed,
+                         coalesce(sum(replayed_rows), 0) as rows
+                    from ${schema}.reject where reject.job = job.id) k on true
    where $1::text is null or job.key = $1
    order by run.id desc`
 }

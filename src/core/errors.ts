@@ -58,7 +58,7 @@ export type CheckpointCode =
   | 'CHECKPOINT_SCHEMA'
 
 export type StageCode =
-  'STAGE_THREW' | 'STAGE_CAST' | 'STAGE_INVALID' | 'STAGE_VALUE' | 'STAGE_LIMIT'
+  'STAGE_THREW' | 'STAGE_CAST' | 'STAGE_INVALID' | 'STAGE_VALUE' | 'STAGE_LIMIT' | 'STAGE_NO_ROW'
 
 export type ErrorCode =
   | ConfigCode
@@ -68,6 +68,7 @@ export type ErrorCode =
   | CheckpointCode
   | 'QUALITY_FAILED'
   | 'REJECTED_TOO_MANY'
+  | 'REJECTS_NOT_WRITTEN'
   | 'RUN_ABORTED'
 
 export abstract class MillraceError extends Error {
@@ -187,6 +188,11 @@ export class RejectError extends MillraceError {
     super(message, details)
     this.reasons = reasons
   }
+}
+
+/** A file of rejects cannot be written. The rejects stay where they are kept. */
+export class OutputError extends MillraceError {
+  readonly code = 'REJECTS_NOT_WRITTEN'
 }
 
 /** The caller asked to stop. Chunks that were committed stay loaded. */

@@ -10,18 +10,22 @@ import type { CsvEngine } from '../source/csv/engine.ts'
 import { recordNumber, type RecordStart } from '../source/csv/locate.ts'
 import { selectEngine } from '../source/csv/select-engine.ts'
 
+/** How many fields records have, and what they are called. */
+export interface FieldNames {
+  /** From the header; null for an input without one. */
+  readonly names: readonly string[] | null
+  /** 0 for an input without any record. */
+  readonly fieldCount: number
+}
+
 /** What the start of a CSV input tells. */
-export interface CsvStart {
+export interface CsvStart extends FieldNames {
   readonly source: ByteSource
   readonly dialect: CsvDialect
   readonly engine: CsvEngine
   /** Why it was taken, in sentences. */
   readonly reasons: readonly string[]
   readonly confident: boolean
-  /** From the header; null for an input without one. */
-  readonly names: readonly string[] | null
-  /** 0 for an input without any record. */
-  readonly fieldCount: number
   /** Where the data begins. */
   readonly data: Position
 }
@@ -117,7 +121,7 @@ function badHeader(source: ByteSource, what: string): SourceError {
 }
 
 /** Names for the columns of a table to be made: those of the header, made distinct, none empty. */
-export function columnNames(start: CsvStart): string[] {
+export function columnNames(start: FieldNames): string[] {
   const names: string[] = []
   for (let i = 0; i < start.fieldCount; i++) {
     const wanted = start.names?.[i] ?? ''

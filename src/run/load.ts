@@ -8,11 +8,9 @@ import { prepareState } from '../checkpoint/schema.ts'
 import {
   AbortedError,
   ConfigError,
-  MillraceError,
   RejectError,
   type RejectReason,
   type TargetError,
-  toError,
 } from '../core/errors.ts'
 import { parseTableName } from '../core/identifier.ts'
 import { silentLog } from '../core/log.ts'
@@ -33,12 +31,14 @@ import type { LoadPlan } from './lane-protocol.ts'
 import { Lanes, type LoadedRange, type OnMisfit, RANGES_PER_LANE } from './lanes.ts'
 import { JobKeeper } from './job-keeper.ts'
 import { RETRY_FOR_MS } from './lane-connection.ts'
+import { noteFailure } from './note-failure.ts'
 import { type LoadOptions, type PlainOptions, plainOptions, type Settings } from './options.ts'
 import { resolveTable, tableNameOf } from './plan.ts'
 import { type JobRequest, prepareJob } from './prepare-job.ts'
 import { ProgressTicker } from './progress.ts'
 import { judgeQuality } from './quality-gate.ts'
 import { fateOfRejects, parseMaxErrors, RejectLimit } from './reject-limit.ts'
+import { requireRejectsFile, thenWriteRejects } from './rejects/after-load.ts'
 import { remainingCuts } from './remaining-cuts.ts'
 import { type RunStages, StageSource } from './stage-source.ts'
 import type { Summary } from './summary.ts'
@@ -51,8 +51,6 @@ const MOST_LANES = 8
 const GIVE_UP_MS = 8_500
 /** A server that has never answered is more likely a wrong address than one that is about to. */
 const FIRST_TRIES = 2
-/** The end of a run that has failed may take this long to be noted: a later run finds out by itself. */
-const END_RUN_MS = 2_000
 /** Fields of a chunk, about: 8 MiB of offsets. An 8 MiB chunk of lineitem has as many. */
 const MOST_FIELDS = 1 << 20
 const MEBIBYTE = 1 << 20
@@ -69,6 +67,7 @@ export async function load(given: LoadOptions): Promise<Summary> {
   const options = plainOptions(given)
   const settings = settingsOf(options)
   await warnOfAddress(options.to, settings.log)
+  if (options.rejects !== undefined) await requireRejectsFile(options.rejects)
   const backoff = new Backoff(settings.retryFor, settings.signal)
   let answered = false
   let lost: Client | null = null
@@ -231,7 +230,13 @@ async function loadFrom(
     const limits = limitsOf(settings, start)
     const subject = { client, connection, settings, start, job, name, table, types, stages }
     const request = { ...subject, limits, lanes, buffers, onInferred }
-    return await loadHeld(request, keeper, tally, options.onProgress)
+    const held = keeper
+    return await thenWriteRejects(() => loadHeld(request, held, tally, options.onProgress), {
+      output: options.rejects,
+      job: key,
+      keeper: held,
+      settings,
+    })
   } catch (thrown) {
     const error = wrapServerError(thrown)
     throw mayBeginAgain(error) ? new NotBegun(error, client) : error
@@ -250,7 +255,7 @@ async function loadHeld(
   onProgress: LoadOptions['onProgress'],
 ): Promise<Summary> {
   const { settings, job, start } = request
-  const { stateSchema, signal, log } = settings
+  const { stateSchema } = settings
   const ticker = onProgress && new ProgressTicker(() => tally.progress(), onProgress)
   try {
     const status = await runJob(request, keeper, tally)
@@ -258,13 +263,7 @@ async function loadHeld(
     return tally.summary(status, start.source.name)
   } catch (thrown) {
     const error = wrapServerError(thrown)
-    const status = error instanceof AbortedError || signal.aborted ? 'interrupted' : 'failed'
-    const code = error instanceof MillraceError ? error.code : 'INTERNAL'
-    await keeper
-      .use((client) => endRun(client, stateSchema, job.run, status, code), END_RUN_MS)
-      .catch((failure: unknown) => {
-        log.warn({ reason: toError(failure).message }, 'the end of this run could not be noted')
-      })
+    await noteFailure(keeper, job.run, settings, error)
     throw error
   } finally {
     ticker?.stop()

@@ -50,6 +50,11 @@ export interface LoadOptions {
   readonly retryFor?: number | undefined
   /** A connection over which nothing comes for so many milliseconds is looked after, and made anew if it is dead; 60 s by default. */
   readonly ioTimeout?: number | undefined
+  /**
+   * A file that the rejects of the input are written to at the end, also where there are too many: those of all runs that
+   * are not replayed. A path that ends in `.ndjson`, `.csv` or `.parquet`.
+   */
+  readonly rejects?: string | undefined
   /** Name of the job; from input and table by default. A stream can only be resumed under a name. */
   readonly job?: string | undefined
   /** What to do with a job that was begun before; 'resume' by default. */

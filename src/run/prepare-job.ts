@@ -19,6 +19,7 @@ import {
   requireSameStages,
   requireSameTarget,
 } from '../checkpoint/refusals.ts'
+import { replayedRows } from '../checkpoint/replays.ts'
 import { inTransaction } from '../checkpoint/transaction.ts'
 import { verifyInput } from '../checkpoint/verify-input.ts'
 import type { InferredColumn } from '../copy/infer-types.ts'
@@ -30,7 +31,7 @@ import type { ConnectionTarget } from '../target/connect.ts'
 import { countRows, jobTarget, requireLoadedRows } from '../target/job-table.ts'
 import type { BufferPool } from './buffer-pool.ts'
 import { columnsBehind, inferredFields, tableFields } from './field-types.ts'
-import { columnNames, type CsvStart } from './header.ts'
+import { columnNames, type CsvStart, type FieldNames } from './header.ts'
 import type { FieldInfo } from './lane-protocol.ts'
 import type { Lanes } from './lanes.ts'
 import { mapInSlotOrder, type Mapping } from './mapping.ts'
@@ -140,7 +141,7 @@ async function restartJob(
 ): Promise<PreparedJob> {
   const { client, settings, table, job } = request
   const claims = await readClaims(client, settings.stateSchema, input.id)
-  const loaded = loadedRows(claims)
+  const loaded = loadedRows(claims) + (await replayedRows(client, settings.stateSchema, job))
   const own = table !== null && before.created && table.oid === before.oid
   const dropped = own && (await countRows(client, table)) <= loaded
   await inTransaction(client, async () => {
@@ -171,7 +172,8 @@ async function resumeJob(
   const mapping = mappingOf(request, fields, table, before)
   requireSameColumns(options, optionsOf(request, fields, mapping, before.created))
   const claims = await readClaims(client, settings.stateSchema, input.id)
-  await requireLoadedRows(client, before, table, loadedRows(claims))
+  const loaded = loadedRows(claims) + (await replayedRows(client, settings.stateSchema, job))
+  await requireLoadedRows(client, before, table, loaded)
   const prepared = { table, fields, mapping, input, claims, ddl: null, ownTable: before.created }
   if (source.identity === null) return prepared
   const growth = settings.resume === 'appended' ? 'allow' : 'refuse'
@@ -209,8 +211,8 @@ async function inferInput(
 }
 
 /** The types of the fields as the job's first run has found them out: stages must see the same values. */
-function fieldsAgain(
-  { start, stages, types }: JobRequest,
+export function fieldsAgain(
+  { start, stages, types }: KnownFields & Pick<JobRequest, 'types'>,
   table: Table,
   options: JobOptions,
 ): readonly FieldInfo[] {
@@ -220,8 +222,13 @@ function fieldsAgain(
   return tableFields(names, table, stages.stages, types)
 }
 
+/** The fields of an input, and the stages behind them. */
+interface KnownFields extends Pick<JobRequest, 'stages'> {
+  readonly start: FieldNames
+}
+
 export function mappingOf(
-  { start, stages }: JobRequest,
+  { start, stages }: KnownFields,
   fields: readonly FieldInfo[],
   table: Table,
   target: JobTarget,
@@ -244,6 +251,7 @@ export function optionsOf(
   return {
     mode: 'append',
     dialect: { ...start.dialect },
+    fields: { count: start.fieldCount, names: start.names },
     columns: mapping.columns.map(({ slot }, i) => `${String(slot)} ${names[i] ?? ''}`),
     ...(stages.identity.length === 0 ? {} : staged),
   }
