@@ -1,14 +1,5 @@
 import { type Command, Option } from 'commander'
-import {
-  ConfigError,
-  load,
-  type LoadOptions,
-  type MaxErrors,
-  rename,
-  select,
-  type StageOption,
-  where,
-} from '../index.ts'
+import { ConfigError, load, type LoadOptions, type MaxErrors } from '../index.ts'
 import { addDialectOptions, type DialectOptions, dialectOf, option } from './dialect-options.ts'
 import { Exit, exitCodeOf } from './exit-codes.ts'
 import { LEVELS, makeLogger } from './log.ts'
@@ -17,33 +8,23 @@ import { progressView } from './progress-view.ts'
 import { errorReport, printError } from './report-error.ts'
 import { reportFile, type WriteReport } from './report-file.ts'
 import { stopOnSignals } from './signals.ts'
+import { addStageOptions, stagesOf, type StageOptions } from './stage-options.ts'
 import { renderSummary } from './summary-text.ts'
 import { openTarget } from './target.ts'
-import {
-  parseCount,
-  parseDuration,
-  parseLimit,
-  parseList,
-  parseRenames,
-  parseSize,
-  parseTypes,
-} from './units.ts'
+import { parseCount, parseDuration, parseLimit, parseSize, parseTypes } from './units.ts'
 
-interface LoadFlags extends DialectOptions {
+interface LoadFlags extends DialectOptions, StageOptions {
   readonly to?: string
   readonly table?: string
   readonly types?: Record<string, string>
   readonly create: boolean
-  readonly where?: string[]
-  readonly select?: string[]
-  readonly rename?: Record<string, string>
-  readonly stage?: string[]
   readonly lanes?: number
   readonly chunkSize?: number
   readonly maxRecord?: number
   readonly maxErrors?: MaxErrors
   readonly retryFor?: number
   readonly ioTimeout?: number
+  readonly rejects?: string
   readonly job?: string
   readonly restart?: true
   readonly appended?: true
@@ -69,28 +50,6 @@ export function addLoadCommand(program: Command): void {
       ),
     )
     .addOption(new Option('--no-create', 'fail when the table does not exist'))
-    .addOption(
-      option(
-        '--where <condition>',
-        "load only rows for which it holds, as 'fare >= 10'; repeatable",
-      ).argParser(collect),
-    )
-    .addOption(
-      option('--select <columns>', 'load only these columns of the input: a,b').argParser(
-        parseList,
-      ),
-    )
-    .addOption(
-      option('--rename <list>', 'other names for columns of the input: old=new,...').argParser(
-        parseRenames,
-      ),
-    )
-    .addOption(
-      option(
-        '--stage <file>',
-        'TypeScript or JavaScript module with stages that rows pass through; repeatable',
-      ).argParser(collect),
-    )
     .addOption(
       option(
         '--lanes <n>',
@@ -127,6 +86,12 @@ export function addLoadCommand(program: Command): void {
     )
     .addOption(
       option(
+        '--rejects <file>',
+        'at the end, write what is rejected to a .ndjson, .csv or .parquet file',
+      ),
+    )
+    .addOption(
+      option(
         '--job <name>',
         'name under which this load is known and resumed; from input and table if left out',
       ),
@@ -151,6 +116,7 @@ export function addLoadCommand(program: Command): void {
         .default('info'),
     )
     .addOption(option('--report <file>', 'also write the JSON summary to a file'))
+  addStageOptions(command)
   addDialectOptions(command).action(async (input: string, flags: LoadFlags) => {
     process.exitCode = await runLoad(input, flags)
   })
@@ -220,22 +186,9 @@ function loadOptions(input: string, flags: LoadFlags): Omit<LoadOptions, 'to'> {
     maxErrors: flags.maxErrors,
     retryFor: flags.retryFor,
     ioTimeout: flags.ioTimeout,
+    rejects: flags.rejects,
     job: flags.job,
     resume: flags.restart === true ? 'restart' : flags.appended === true ? 'appended' : 'resume',
     stateSchema: flags.stateSchema,
   }
-}
-
-/** The short forms first, on the columns of the input; then the modules, in the order given. */
-function stagesOf(flags: LoadFlags): StageOption[] {
-  return [
-    ...(flags.where ?? []).map((condition) => where(condition)),
-    ...(flags.select === undefined ? [] : [select(flags.select)]),
-    ...(flags.rename === undefined ? [] : [rename(flags.rename)]),
-    ...(flags.stage ?? []),
-  ]
-}
-
-function collect(value: string, before: readonly string[] = []): string[] {
-  return [...before, value]
 }

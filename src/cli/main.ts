@@ -4,6 +4,7 @@ import { addDbCommand } from './db-command.ts'
 import { Exit, exitCodeOf } from './exit-codes.ts'
 import { addInspectCommand } from './inspect-command.ts'
 import { addLoadCommand } from './load-command.ts'
+import { addRejectsCommand } from './rejects-command.ts'
 import { printError } from './report-error.ts'
 import { addStatusCommand } from './status-command.ts'
 
@@ -20,6 +21,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   addLoadCommand(program)
   addInspectCommand(program)
   addStatusCommand(program)
+  addRejectsCommand(program)
   addDbCommand(program)
   // A reader that goes away (`| head`) is no failure of ours.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {

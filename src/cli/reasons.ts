@@ -1,21 +1,23 @@
 import type { RejectReason } from '../index.ts'
 import { formatCount } from './units.ts'
 
-/** A reason for which rows were rejected, as people read it. */
-export function reasonLine({
+/** What rows were rejected for, as people read it. */
+export function reasonText({
   code,
   column,
   constraint,
   stage,
-  rows,
-  record,
-  line,
-}: RejectReason): string {
+}: Pick<RejectReason, 'code' | 'column' | 'constraint' | 'stage'>): string {
   const of = [
     ...(column === null ? [] : [`column ${column}`]),
     ...(constraint === null ? [] : [`constraint ${constraint}`]),
     ...(stage === null ? [] : [`stage ${stage}`]),
   ]
-  const what = [code, ...of].join(', ')
-  return `  ${formatCount(rows)} x ${what}: the first is record ${String(record)} (line ${String(line)})`
+  return [code, ...of].join(', ')
+}
+
+/** A reason with the first of its rows. */
+export function reasonLine(reason: RejectReason): string {
+  const { rows, record, line } = reason
+  return `  ${formatCount(rows)} x ${reasonText(reason)}: the first is record ${String(record)} (line ${String(line)})`
 }

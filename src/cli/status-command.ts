@@ -36,13 +36,25 @@ export function addStatusCommand(program: Command): void {
 
 async function render(jobs: readonly JobStatus[]): Promise<string> {
   if (jobs.length === 0) return 'no jobs'
-  const columns = ['job', 'last run', 'loaded', 'of', 'remains', 'runs', 'error']
+  const columns = [
+    'job',
+    'last run',
+    'loaded',
+    'rejected',
+    'replayed',
+    'of',
+    'remains',
+    'runs',
+    'error',
+  ]
   return renderTable(
     columns,
     jobs.map((job) => [
       job.job,
       job.status,
       `${formatCount(job.rows)} rows`,
+      formatCount(job.rejects),
+      formatCount(job.replayed),
       job.bytesTotal === null ? 'a stream' : formatBytes(job.bytesTotal),
       remains(job),
       String(job.runs),
