@@ -21,7 +21,7 @@ export interface RejectFilter {
 }
 
 /** Rejects that are dealt with at a time, with their bytes. */
-export const MOST_REJECTS = { items: 10_000, bytes: 8 << 20 } as const
+export const MOST_REJECTS = { items: 2_000, bytes: 8 << 20 } as const
 
 /**
  * Reads rejects, some at a time, in the order of their inputs: as they are at one moment, whoever replays them meanwhile.

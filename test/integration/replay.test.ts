@@ -62,7 +62,9 @@ describe('a replay', () => {
 
   test('of one reason leaves the others alone', async () => {
     await loadMixed()
-    await db.query(`insert into modes values ('ROCKET'); alter table mixed drop constraint mixed_n_check`)
+    await db.query(
+      `insert into modes values ('ROCKET'); alter table mixed drop constraint mixed_n_check`,
+    )
     expect(await replay({ reason: '23503' })).toMatchObject({ replayed: 2, refused: 0 })
     expect(await db.value(`select count(*)::int from mixed where n < 0`)).toBe(0)
   })
@@ -76,7 +78,11 @@ describe('mended rejects', () => {
     const text = await readFile(output, 'utf8')
     const mended = text.replaceAll('12x', '12').replaceAll('2024-02-31', '2024-02-29')
     await writeFile(output, mended)
-    expect(await replay({ from: output })).toMatchObject({ replayed: 4, loaded: 4, refused: bad - 4 })
+    expect(await replay({ from: output })).toMatchObject({
+      replayed: 4,
+      loaded: 4,
+      refused: bad - 4,
+    })
     expect(await countMixed(db, JOB)).toMatchObject({ rows: good + 4, ids: good + 4 })
     expect(await db.value(`select count(*)::int from mixed where day = '2024-02-29'`)).toBe(2)
     expect(await replay({ from: output })).toMatchObject({ replayed: 0, loaded: 0 })
@@ -118,8 +124,8 @@ describe('a record that gave several rows', () => {
     await loadLines([splitAt('|')])
     await db.query('alter table lines drop constraint lines_items_check')
     expect(await replay({ stages: [splitAt(';')] })).toMatchObject({ replayed: 1, refused: 1 })
-    expect(await db.query('select code, part from millrace.reject where replayed_at is null')).toEqual([
-      { code: 'STAGE_NO_ROW', part: [2] },
-    ])
+    expect(
+      await db.query('select code, part from millrace.reject where replayed_at is null'),
+    ).toEqual([{ code: 'STAGE_NO_ROW', part: [2] }])
   })
 })
