@@ -1,3 +1,4 @@
+import { execSync } from 'node:child_process'
 import { cp, mkdir, readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -11,7 +12,7 @@ const dir = useTempDir()
 
 const commands = [...readme.matchAll(/```sh\n([\s\S]*?)```/g)]
   .flatMap((block) => block[1]!.trim().split('\n'))
-  .filter((line) => line.startsWith('npx millrace'))
+  .filter((line) => /^(npx millrace|sed) /.test(line))
 
 /** The programs of the README, by the name in their first line. */
 const programs = new Map(
@@ -28,7 +29,8 @@ function words(command: string): string[] {
 
 async function codesIn(file: string): Promise<string[]> {
   const text = await readFile(new URL(file, root), 'utf8')
-  const codes = /'((?:CONFIG|SOURCE|STAGE|TARGET|CHECKPOINT|QUALITY|RUN)_[A-Z_]+)'/g
+  const codes =
+    /'((?:CONFIG|SOURCE|STAGE|TARGET|CHECKPOINT|QUALITY|REJECTED|REJECTS|RUN)_[A-Z_]+)'/g
   return [...new Set([...text.matchAll(codes)].map((code) => code[1]!))].sort()
 }
 
@@ -50,10 +52,22 @@ describe('the README', () => {
   test('gives commands that work, one after the other, in an empty directory', async () => {
     expect(commands.length).toBeGreaterThanOrEqual(4)
     for (const command of commands) {
+      if (command.startsWith('sed ')) {
+        execSync(command, { cwd: dir.path('') })
+        continue
+      }
       const run = await runCli(words(command).slice(2), { cwd: dir.path(''), env: env() })
       expect(run.code, `${command}\n${run.stderr}`).toBe(0)
       expect(run.stdout, command).not.toBe('')
     }
+    const mended = [
+      'db',
+      'sql',
+      'select minutes from trips_with_errors where trip_id = 2',
+      '--json',
+    ]
+    const trip = await runCli(mended, { cwd: dir.path(''), env: env() })
+    expect(JSON.parse(trip.stdout)).toEqual({ minutes: '59' })
     const count = ['db', 'sql', 'select count(*) from trips', '--json']
     const rows = await runCli(count, { cwd: dir.path(''), env: env() })
     expect(JSON.parse(rows.stdout)).toEqual({ count: '5000' })
@@ -62,7 +76,7 @@ describe('the README', () => {
   test('has a row for each error code, and none for others', async () => {
     const rows = [
       ...readme.matchAll(
-        /^\| `((?:CONFIG|SOURCE|STAGE|TARGET|CHECKPOINT|QUALITY|RUN)_[A-Z_]+)` +\|/gm,
+        /^\| `((?:CONFIG|SOURCE|STAGE|TARGET|CHECKPOINT|QUALITY|REJECTED|REJECTS|RUN)_[A-Z_]+)` +\|/gm,
       ),
     ]
     expect(rows.map((row) => row[1]).sort()).toEqual(await codesIn('src/core/errors.ts'))
