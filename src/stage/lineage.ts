@@ -1,8 +1,7 @@
 /**
  * What rows were made of, where stages make several of one: what tells the rows of one record apart.
  *
- * Shape: `madeOf` says of each row which row it was made of, in ascending order: a row behind the lineage before, a record
- *        where that is null.
+ * Shape: `madeOf` says of each row which row it was made of: a row behind the lineage before, a record where that is null.
  */
 export class Lineage {
   readonly #madeOf: Int32Array
@@ -38,9 +37,12 @@ export class Lineage {
   #numbersOfRows(): Int32Array {
     if (this.#numbers !== null) return this.#numbers
     const numbers = new Int32Array(this.#madeOf.length)
-    for (let row = 1; row < numbers.length; row++) {
-      if (this.#madeOf[row] === this.#madeOf[row - 1]) numbers[row] = numbers[row - 1]! + 1
-    }
+    const counts = new Map<number, number>()
+    this.#madeOf.forEach((of, row) => {
+      const number = counts.get(of) ?? 0
+      numbers[row] = number
+      counts.set(of, number + 1)
+    })
     return (this.#numbers = numbers)
   }
 }

@@ -99,8 +99,8 @@ export class StageReport {
   /** Rows it has left out; told by a stage that makes more than one row of one, worked out for the others. */
   filtered: number | null = null
   /**
-   * For each row of its result, the row that it was made of, in ascending order; told by a stage that makes rows anew, so
-   * that a row which is refused is known again when it is replayed. Where it is not told, by the rows of each record.
+   * For each row of its result, the row that it was made of: told by a stage that makes rows anew, so that one that is
+   * refused behind it is known again in a replay. Where it is not told, rows are counted by record.
    */
   madeOf: Int32Array | null = null
   /** What the stage has found out about the rows of the chunk, for its `measure`; as JSON. */

@@ -26,7 +26,18 @@ declare module 'parquetjs-lite' {
     close(): Promise<void>
   }
 
+  interface ParquetCursor {
+    next(): Promise<Readonly<Record<string, unknown>> | null>
+  }
+
+  class ParquetReader {
+    static openFile(path: string): Promise<ParquetReader>
+    getCursor(columns?: readonly string[]): ParquetCursor
+    close(): Promise<void>
+  }
+
   const parquet: {
+    readonly ParquetReader: typeof ParquetReader
     readonly ParquetSchema: typeof ParquetSchema
     readonly ParquetWriter: typeof ParquetWriter
   }

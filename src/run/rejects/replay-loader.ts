@@ -15,7 +15,7 @@ import { type CarefulReading, readCarefully } from '../careful-range.ts'
 import type { LaneConnection } from '../lane-connection.ts'
 import { BLOCKS } from '../lane-session.ts'
 import type { ReplayPlan } from './prepare-replay.ts'
-import { replayOutcome } from './replay-outcome.ts'
+import { isOf, replayOutcome } from './replay-outcome.ts'
 import { replayRange, type ReplayRange } from './replay-records.ts'
 
 /** Times that one batch is tried while somebody else deals with some of its rejects. */
@@ -114,6 +114,5 @@ export class ReplayLoader {
 
 /** Of a record of which only some rows were refused, the others are in the table already. */
 function wantedRows({ records }: ReplayRange): CarefulReading['wants'] {
-  const parts = records.map(({ rejects }) => new Set(rejects.map(({ part }) => part.join())))
-  return (record, part) => parts[record]!.has('') || parts[record]!.has(part.join())
+  return (record, part) => records[record]!.rejects.some((reject) => isOf(part, reject.part))
 }

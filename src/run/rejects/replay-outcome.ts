@@ -1,59 +1,80 @@
+import type { KeptReject } from '../../checkpoint/kept-rejects.ts'
 import type { Reject } from '../../checkpoint/rejects.ts'
 import type { Refused, Replayed } from '../../checkpoint/replays.ts'
 import type { CarefulRange } from '../careful-range.ts'
 import type { ReplayRange } from './replay-records.ts'
 
-/** What was refused of a record, and which of its rows were sent. */
+/** Which row of a record. */
+type Part = readonly number[]
+
+/** Whether a row is the other one, or was made of it. */
+export function isOf(part: Part, other: Part): boolean {
+  return other.every((number, i) => part[i] === number)
+}
+
+/** What was refused of a record, and which of its rows were loaded. */
 interface RecordOutcome {
   readonly refused: readonly Reject[]
-  /** Which rows of the record, as text. */
-  readonly sent: ReadonlySet<string>
-  readonly loaded: number
+  readonly loaded: readonly Part[]
 }
 
 /**
  * What has come of rejects, given all that was rejected of the chunk that was made of their records.
  *
- * Shape: a record that was refused as a whole is dealt with when one of its rows is loaded, or none was made of it; its
- *        other rows are rejects of their own then. A row of a record goes on as that row, whatever refuses it.
+ * Shape: a reject is dealt with when a row of it is loaded, or the stages have left it out; what else was made of it and
+ *        refused are rejects of their own then.
  */
 export function replayOutcome(
   { records, unread }: ReplayRange,
   chunk: CarefulRange,
   rejects: readonly Reject[],
 ): Replayed {
-  const outcome = { done: [], refused: [], added: [] } as {
-    done: { id: number; rows: number }[]
-    refused: Refused[]
-    added: Refused[]
+  const unreadOnes = unread.flatMap((record) =>
+    record.rejects.map(({ id, part }) => {
+      const message = record.reason
+      return { refused: [{ ...NOWHERE, id, part, code: 'SOURCE_BAD_ROW', message }] }
+    }),
+  )
+  const outcomes = outcomesByRecord(records.length, chunk, rejects)
+  const read = records.flatMap((record, i) =>
+    record.rejects.map((reject) => {
+      const { part } = reject
+      const wasMade = (): boolean => part.length === 0 || chunk.hasMade({ record: i, part })
+      return outcomeOf(reject, outcomes[i]!, wasMade)
+    }),
+  )
+  const all: readonly Partial<Replayed>[] = [...unreadOnes, ...read]
+  return {
+    done: all.flatMap(({ done = [] }) => done),
+    refused: all.flatMap(({ refused = [] }) => refused),
+    added: all.flatMap(({ added = [] }) => added),
   }
-  for (const record of unread) {
-    const why = { ...NO_ROW, code: 'SOURCE_BAD_ROW', message: record.reason, stage: null }
-    for (const { id, part } of record.rejects) outcome.refused.push({ ...why, id, part })
-  }
-  const found = outcomesByRecord(records.length, chunk, rejects)
-  records.forEach((record, i) => {
-    for (const { id, part } of record.rejects) {
-      if (part.length > 0) {
-        const wasMade = (): boolean => chunk.hasMade({ record: i, part })
-        const why = refusalOfPart(part, found[i]!, wasMade)
-        if (why === null) outcome.done.push({ id, rows: found[i]!.sent.has(part.join()) ? 1 : 0 })
-        else outcome.refused.push({ ...why, id, part })
-        continue
-      }
-      const { refused, loaded } = found[i]!
-      const isDone = loaded > 0 || refused.length === 0
-      if (isDone) outcome.done.push({ id, rows: loaded })
-      refused.forEach((why, k) => {
-        const list = k === 0 && !isDone ? outcome.refused : outcome.added
-        list.push({ ...why, id })
-      })
-    }
-  })
-  return outcome
 }
 
-const NO_ROW = { column: null, constraint: null }
+const NOWHERE = { column: null, constraint: null, stage: null }
+
+function outcomeOf(
+  { id, part }: KeptReject,
+  outcome: RecordOutcome,
+  wasMade: () => boolean,
+): Partial<Replayed> {
+  const whole = outcome.refused.find((reject) => isOf(part, reject.part))
+  if (whole !== undefined) return { refused: [refusedAs(id, { ...whole, part })] }
+  const refused = outcome.refused
+    .filter((reject) => isOf(reject.part, part))
+    .map((reject) => refusedAs(id, reject))
+  const rows = outcome.loaded.filter((loaded) => isOf(loaded, part)).length
+  if (rows > 0) return { done: [{ id, rows }], added: refused }
+  if (refused.length > 0) return { refused: refused.slice(0, 1), added: refused.slice(1) }
+  if (wasMade()) return { done: [{ id, rows }] }
+  const message = 'the stages make no such row of its record any more'
+  return { refused: [{ ...NOWHERE, id, part, code: 'STAGE_NO_ROW', message }] }
+}
+
+function refusedAs(id: number, reject: Reject): Refused {
+  const { part, column, code, constraint, message, stage } = reject
+  return { id, part, column, code, constraint, message, stage }
+}
 
 function outcomesByRecord(
   count: number,
@@ -62,31 +83,15 @@ function outcomesByRecord(
 ): RecordOutcome[] {
   const outcomes = Array.from({ length: count }, () => ({
     refused: [] as Reject[],
-    sent: new Set<string>(),
-    loaded: 0,
+    loaded: [] as Part[],
   }))
+  // What the server has refused was sent to it; what was rejected before was not.
+  const sent = rejects.slice(chunk.rejects.length)
+  const isRefused = new Set(sent.map(({ record, part }) => [record, ...part].join()))
+  for (const reject of rejects) outcomes[reject.record]!.refused.push(reject)
   for (let row = 0; row < chunk.rows; row++) {
     const { record, part } = chunk.originOf(row)
-    outcomes[record]!.sent.add(part.join())
-    outcomes[record]!.loaded++
+    if (!isRefused.has([record, ...part].join())) outcomes[record]!.loaded.push(part)
   }
-  rejects.forEach((reject, i) => {
-    const outcome = outcomes[reject.record]!
-    outcome.refused.push(reject)
-    if (i >= chunk.rejects.length) outcome.loaded-- // it was sent, and the server has refused it
-  })
   return outcomes
-}
-
-/** Why a row of a record is refused again; null where it is loaded, or left out by the stages. */
-function refusalOfPart(
-  part: readonly number[],
-  { refused, sent }: RecordOutcome,
-  wasMade: () => boolean,
-): Omit<Refused, 'id'> | null {
-  const why = refused.find((reject) => reject.part.every((number, i) => part[i] === number))
-  if (why !== undefined) return why
-  if (sent.has(part.join()) || wasMade()) return null
-  const message = 'the stages make no such row of its record any more'
-  return { ...NO_ROW, part, code: 'STAGE_NO_ROW', message, stage: null }
 }
