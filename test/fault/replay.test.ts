@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'pg'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { type CliResult, runCli, startCli } from '../helpers/cli.ts'
+import { type CliResult, runCli, type RunningCli, startCli } from '../helpers/cli.ts'
 import { useDatabase } from '../helpers/database.ts'
 import { noBackendLeft, runLoad, until } from '../helpers/loads.ts'
 import { useTempDir } from '../helpers/temp-dir.ts'
 
 const ROWS = 20_000
-const KILLS = 6
+const KILLS = 5
 const SEED = Number(process.env['MILLRACE_FAULT_SEED'] ?? Math.floor(Math.random() * 1e6))
 const JOB = 'killed replay'
 
@@ -103,20 +103,47 @@ describe('two replays at once', () => {
   })
 })
 
+/** Starts a replay, and waits until it is held up in its first batch. */
+async function startHeldUp(): Promise<{
+  running: RunningCli
+  lanes: string
+  letGo(): Promise<void>
+}> {
+  const holder = new Client({ connectionString: db.url })
+  await holder.connect()
+  await holder.query('begin; lock table orders in exclusive mode')
+  const running = startCli(replayArgs())
+  const lanes = `select pid from pg_stat_activity
+                  where datname = current_database() and application_name like 'millrace lane%'`
+  const waiting = `${lanes} and wait_event_type = 'Lock'`
+  await until('it waits', async () => (await db.query(waiting)).length > 0)
+  return { running, lanes, letGo: () => holder.end() }
+}
+
+describe('a replay that is stopped', () => {
+  test('ends within 10 s, also where it waits for the server, and is gone on with', async () => {
+    await forgetReplays()
+    const { running, letGo } = await startHeldUp()
+    const began = performance.now()
+    running.process.kill('SIGTERM')
+    const run = await running.result
+    expect(run.code, run.stderr).toBe(143)
+    expect(run.stdout).toContain('RUN_ABORTED')
+    expect(performance.now() - began).toBeLessThan(11_000)
+    await letGo()
+    await noBackendLeft(db)
+    expect(await counts()).toMatchObject([{ rows: 0, replayed: 0 }])
+    expect((await runCli(replayArgs())).code).toBe(0)
+    expect(await counts()).toEqual([EXACT])
+  })
+})
+
 describe('a replay whose connection is lost', () => {
   test('goes on over another one, and loads every row once', async () => {
     await forgetReplays()
-    // Holds the replay up in its first batch.
-    const holder = new Client({ connectionString: db.url })
-    await holder.connect()
-    await holder.query('begin; lock table orders in exclusive mode')
-    const running = startCli(replayArgs())
-    const lanes = `select pid from pg_stat_activity
-                    where datname = current_database() and application_name like 'millrace lane%'`
-    const waiting = `${lanes} and wait_event_type = 'Lock'`
-    await until('it waits', async () => (await db.query(waiting)).length > 0)
+    const { running, lanes, letGo } = await startHeldUp()
     await db.query(`select pg_terminate_backend(pid) from (${lanes}) as lane`)
-    await holder.end()
+    await letGo()
     const run = await running.result
     expect(run.code, run.stderr).toBe(0)
     expect(JSON.parse(run.stdout)).toMatchObject({ replayed: ROWS / 2, refused: ROWS / 2 })

@@ -302,6 +302,16 @@ describe('what is replayed', () => {
     expect(await countMixed(db, JOB)).toMatchObject({ rows: good + 2 })
   })
 
+  test('may have been kept by the version before', async () => {
+    const { good } = await loadMixed()
+    await db.query(`alter table millrace.reject drop column part, drop column replayed_at, drop column replayed_by,
+        drop column replayed_rows;
+      alter table millrace.run drop column kind; update millrace.version set version = 4;
+      insert into modes values ('ROCKET')`)
+    expect(await status({ to: db.url })).toMatchObject([{ rows: good, rejects: 28, replayed: 0 }])
+    expect(await replay()).toMatchObject({ replayed: 2, refused: 26 })
+  })
+
   test('is of a job that is there', async () => {
     await loadMixed(400)
     await expect(replay({ job: 'another' })).rejects.toMatchObject({ code: 'CONFIG_BAD_VALUE' })

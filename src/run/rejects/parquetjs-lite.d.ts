@@ -6,40 +6,32 @@ declare module 'parquetjs-lite' {
     readonly statistics: boolean
   }
 
-  class ParquetSchema {
-    constructor(fields: Readonly<Record<string, ParquetField>>)
-  }
-
   interface OutputStream {
     write(bytes: Buffer, callback: () => void): void
     end(callback: () => void): void
   }
 
-  class ParquetWriter {
-    static openStream(
-      schema: ParquetSchema,
-      output: OutputStream,
-      options: { readonly pageIndex: boolean },
-    ): Promise<ParquetWriter>
+  interface ParquetWriter {
     setRowGroupSize(rows: number): void
     appendRow(row: object): Promise<void>
     close(): Promise<void>
   }
 
-  interface ParquetCursor {
-    next(): Promise<Readonly<Record<string, unknown>> | null>
-  }
-
-  class ParquetReader {
-    static openFile(path: string): Promise<ParquetReader>
-    getCursor(columns?: readonly string[]): ParquetCursor
+  interface ParquetReader {
+    getCursor(): { next(): Promise<Readonly<Record<string, unknown>> | null> }
     close(): Promise<void>
   }
 
   const parquet: {
-    readonly ParquetReader: typeof ParquetReader
-    readonly ParquetSchema: typeof ParquetSchema
-    readonly ParquetWriter: typeof ParquetWriter
+    readonly ParquetSchema: new (fields: Readonly<Record<string, ParquetField>>) => object
+    readonly ParquetWriter: {
+      openStream(
+        schema: object,
+        output: OutputStream,
+        options: { readonly pageIndex: boolean },
+      ): Promise<ParquetWriter>
+    }
+    readonly ParquetReader: { openFile(path: string): Promise<ParquetReader> }
   }
   export default parquet
 }
