@@ -11,6 +11,7 @@ import type { ColumnLimits } from '../copy/column-limits.ts'
 import { RowList } from '../copy/row-list.ts'
 import { type CopyColumn, RowCursor, RowPlan } from '../copy/rows.ts'
 import { findBadTexts } from '../source/csv/check-text.ts'
+import type { CsvDialect } from '../source/csv/dialect.ts'
 import type { CsvEngine } from '../source/csv/engine.ts'
 import { FIRST, recordNumber } from '../source/csv/locate.ts'
 import type { Lineage } from '../stage/lineage.ts'
@@ -153,7 +154,7 @@ export async function readCarefully(
 
   const cursor = new RowCursor()
   const { pool } = reading
-  const finder = new RecordFinder(engine, bytes, source)
+  const finder = new RecordFinder(reading, bytes, source)
   const originOf = (row: number): RowOrigin => {
     const place = list.placeOf(row)
     return originIn(batches[place.chunk]!, place.row, recordOfRow)
@@ -250,11 +251,13 @@ function without(
 /** Finds records of a range by their numbers. */
 class RecordFinder {
   readonly #engine: CsvEngine
+  readonly #lineEnd: CsvDialect['lineEnd']
   readonly #bytes: Buffer
   readonly #source: RangeBytes
 
-  constructor(engine: CsvEngine, bytes: Buffer, source: RangeBytes) {
+  constructor({ engine, input }: CarefulReading, bytes: Buffer, source: RangeBytes) {
     this.#engine = engine
+    this.#lineEnd = input.dialect.lineEnd
     this.#bytes = bytes
     this.#source = source
   }
@@ -273,7 +276,7 @@ class RecordFinder {
           line: range.firstLine + start.lines,
           byte: range.start + start.byte,
           part,
-          raw: withoutLineEnd(this.#bytes.subarray(start.byte, next.byte)),
+          raw: withoutLineEnd(this.#bytes.subarray(start.byte, next.byte), this.#lineEnd),
           column: column ?? null,
           code,
           constraint: constraint ?? null,
@@ -284,9 +287,10 @@ class RecordFinder {
   }
 }
 
-function withoutLineEnd(bytes: Buffer): Buffer {
+/** A carriage return before the line feed is one of the record's own bytes, where lines do not end so. */
+function withoutLineEnd(bytes: Buffer, lineEnd: CsvDialect['lineEnd']): Buffer {
   let end = bytes.length
-  if (bytes[end - 1] === 10) end--
-  if (bytes[end - 1] === 13) end--
+  if (lineEnd !== 'cr' && bytes[end - 1] === 10) end--
+  if (lineEnd !== 'lf' && bytes[end - 1] === 13) end--
   return bytes.subarray(0, end)
 }

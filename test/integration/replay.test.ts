@@ -302,6 +302,17 @@ describe('what is replayed', () => {
     expect(await countMixed(db, JOB)).toMatchObject({ rows: good + 2 })
   })
 
+  test('has all of its bytes, a carriage return that is no line end too', async () => {
+    await db.query('create table ended (a int, b text)')
+    const input = await dir.write('ended.csv', 'a,b\n1,x\n2,y\r\n3,z\n')
+    await load({ input, to: db.url, table: 'ended', job: JOB, maxErrors: '50%' })
+    expect(await db.query('select raw from millrace.reject')).toEqual([
+      { raw: Buffer.from('2,y\r') },
+    ])
+    expect(await replay()).toMatchObject({ replayed: 0, refused: 1 })
+    await db.query('drop table ended')
+  })
+
   test('may have been kept by the version before', async () => {
     const { good } = await loadMixed()
     await db.query(`alter table millrace.reject drop column part, drop column replayed_at, drop column replayed_by,
