@@ -25,6 +25,7 @@ interface LoadFlags extends DialectOptions, StageOptions {
   readonly retryFor?: number
   readonly ioTimeout?: number
   readonly rejects?: string
+  readonly missing?: 'fail' | 'ok'
   readonly job?: string
   readonly restart?: true
   readonly appended?: true
@@ -89,6 +90,12 @@ export function addLoadCommand(program: Command): void {
         '--rejects <file>',
         'at the end, write what is rejected to a .ndjson, .csv or .parquet file',
       ),
+    )
+    .addOption(
+      option(
+        '--missing <what>',
+        'an input that does not exist: an error, or nothing to load (default: fail)',
+      ).choices(['fail', 'ok']),
     )
     .addOption(
       option(
@@ -187,6 +194,7 @@ function loadOptions(input: string, flags: LoadFlags): Omit<LoadOptions, 'to'> {
     retryFor: flags.retryFor,
     ioTimeout: flags.ioTimeout,
     rejects: flags.rejects,
+    missing: flags.missing,
     job: flags.job,
     resume: flags.restart === true ? 'restart' : flags.appended === true ? 'appended' : 'resume',
     stateSchema: flags.stateSchema,

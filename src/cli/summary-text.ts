@@ -5,6 +5,7 @@ import { formatBytes, formatCount, formatSeconds } from './units.ts'
 /** The summary for people. */
 export function renderSummary(summary: Summary, embedded: boolean): string {
   const lines = [headline(summary)]
+  if (summary.status === 'missing') return lines.join('\n')
   if (summary.created !== null) lines.push('', summary.created)
   if (summary.resumed.rows > 0 && summary.status !== 'already-complete') {
     const { rows, bytes } = summary.resumed
@@ -43,7 +44,9 @@ function sum(values: readonly number[]): number {
 }
 
 function headline(summary: Summary): string {
-  const { rows, target, status } = summary
+  const { rows, target, status, inputs } = summary
+  if (status === 'missing')
+    return `missing: there is no ${inputs[0]?.path ?? 'input'}; nothing was loaded`
   if (status === 'already-complete') {
     const when = summary.completedAt === null ? '' : ` (completed ${summary.completedAt})`
     const loaded = formatCount(summary.resumed.rows)

@@ -17,7 +17,6 @@ import { silentLog } from '../core/log.ts'
 import { Backoff } from '../core/backoff.ts'
 import { columnLimits } from '../copy/column-limits.ts'
 import type { ByteSource } from '../source/bytes/byte-source.ts'
-import { openInput } from '../source/open.ts'
 import type { CutLimits } from '../source/csv/cut.ts'
 import { warnOfAddress } from '../target/address-warnings.ts'
 import { findTable } from '../target/catalog.ts'
@@ -31,6 +30,7 @@ import type { LoadPlan } from './lane-protocol.ts'
 import { Lanes, type LoadedRange, type OnMisfit, RANGES_PER_LANE } from './lanes.ts'
 import { JobKeeper } from './job-keeper.ts'
 import { RETRY_FOR_MS } from './lane-connection.ts'
+import { missingSummary, openUnlessMissing } from './missing-input.ts'
 import { noteFailure } from './note-failure.ts'
 import { type LoadOptions, type PlainOptions, plainOptions, type Settings } from './options.ts'
 import { resolveTable, tableNameOf } from './plan.ts'
@@ -106,7 +106,8 @@ async function loadOnce(
   settings: Settings,
   lost: Client | null,
 ): Promise<Summary> {
-  const opened = await openInput(options.input)
+  const opened = await openUnlessMissing(options.input, settings)
+  if (opened === null) return missingSummary(options, settings)
   // A stream that gives nothing would be waited for: closing it ends the wait.
   const closeStream = (): void => void (opened.size === null && opened.close())
   settings.signal.addEventListener('abort', closeStream)
@@ -157,6 +158,7 @@ function settingsOf(options: PlainOptions): Settings {
     stateSchema: options.stateSchema ?? 'millrace',
     create: options.create ?? 'if-missing',
     resume: options.resume ?? 'resume',
+    missing: options.missing ?? 'fail',
     signal: options.signal ?? new AbortController().signal,
     log: options.log ?? silentLog,
   }

@@ -55,6 +55,11 @@ export interface LoadOptions {
    * are not replayed. A path that ends in `.ndjson`, `.csv` or `.parquet`.
    */
   readonly rejects?: string | undefined
+  /**
+   * What an input that does not exist is: the error SOURCE_NOT_FOUND, the default, or nothing to load: a warning, and a
+   * summary with the status 'missing'. One that is there and cannot be read is an error in either case.
+   */
+  readonly missing?: 'fail' | 'ok' | undefined
   /** Name of the job; from input and table by default. A stream can only be resumed under a name. */
   readonly job?: string | undefined
   /** What to do with a job that was begun before; 'resume' by default. */
@@ -96,6 +101,7 @@ export interface Settings {
   readonly stateSchema: string
   readonly create: 'if-missing' | 'never'
   readonly resume: 'resume' | 'restart' | 'appended'
+  readonly missing: 'fail' | 'ok'
   readonly signal: AbortSignal
   readonly log: Logger
 }

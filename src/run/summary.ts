@@ -17,10 +17,11 @@ export interface RowCounts {
 
 /** What came of a run: also what `--json` prints. */
 export interface Summary {
+  /** 0 where the input is missing: no run was begun. */
   readonly run: number
   readonly job: string
-  readonly status: 'complete' | 'already-complete' | 'failed' | 'interrupted'
-  /** `schema.table` */
+  readonly status: 'complete' | 'already-complete' | 'missing' | 'failed' | 'interrupted'
+  /** `schema.table`; as far as it is known where the input is missing. */
   readonly target: string
   readonly mode: 'append'
   /** Of this run. */
