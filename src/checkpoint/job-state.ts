@@ -2,7 +2,7 @@ import type { Client } from 'pg'
 import { quoteIdentifier } from '../core/identifier.ts'
 import type { InputIdentity } from '../source/bytes/byte-source.ts'
 import { instantOf, instantSql } from './instant.ts'
-import type { HeldJob } from './job.ts'
+import { fencedError, type HeldJob } from './job.ts'
 
 /** The table a job loads into, as it was when the job began. */
 export interface JobTarget {
@@ -14,11 +14,31 @@ export interface JobTarget {
   readonly columns: readonly string[]
   /** Whether the job has created the table. */
   readonly created: boolean
+  /** Where the rows are until they are published; only for a job that publishes, and while it has rows to publish. */
+  readonly staging?: JobStaging
+  /** Rows that were published before. */
+  readonly published?: number
+}
+
+/** The table in which rows wait until all of them are published. */
+export interface JobStaging {
+  readonly schema: string
+  readonly table: string
+  readonly oid: number
+  readonly fileNode: number
+  /** How its rows come into the target: it becomes the target, or they are inserted into it. */
+  readonly publication: 'rename' | 'insert'
+  /** Whether it refuses what the target refuses. */
+  readonly enforces: boolean
+  /** What it and its constraints are called at the target, by the names they have here. */
+  readonly names: Readonly<Record<string, string>>
 }
 
 /** What decides which rows come out of the input: a run with other options must not go on with the job. */
 export interface JobOptions {
   readonly mode: 'append'
+  /** Whether all rows are published at once; left out where they are not. */
+  readonly atomic?: boolean
   readonly dialect: Readonly<Record<string, unknown>>
   /** The fields of the input, and their names where it has any; for replays. */
   readonly fields?: { readonly count: number; readonly names: readonly string[] | null }
@@ -131,6 +151,39 @@ export async function completeInput(
       where id = $1`,
     [input, size],
   )
+}
+
+/**
+ * Locks a job for the transaction that publishes its rows; returns what it loads into.
+ *
+ * Errors: CHECKPOINT_FENCED when a newer run has taken the job over.
+ */
+export async function lockJob(
+  client: Client,
+  stateSchema: string,
+  job: number,
+  epoch: number,
+): Promise<JobTarget> {
+  const found = await client.query<{ target: JobTarget }>(
+    `select target from ${quoteIdentifier(stateSchema)}.job where id = $1 and epoch = $2 for update`,
+    [job, epoch],
+  )
+  const row = found.rows[0]
+  if (row === undefined) throw fencedError()
+  return row.target
+}
+
+/** Notes what has become of the table that a job loads into. */
+export async function updateTarget(
+  client: Client,
+  stateSchema: string,
+  job: number,
+  target: JobTarget,
+): Promise<void> {
+  await client.query(`update ${quoteIdentifier(stateSchema)}.job set target = $2 where id = $1`, [
+    job,
+    JSON.stringify(target),
+  ])
 }
 
 /** Forgets what a job has loaded and how; its rows stay in the table. */

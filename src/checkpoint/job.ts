@@ -93,10 +93,18 @@ async function endOlderRuns(client: Client, schema: string, key: string): Promis
       where job.key = $1 and run.status = 'running'`,
     [key],
   )
+  await endConnections(
+    client,
+    runs.rows.map(({ id }) => Number(id)),
+  )
+}
+
+/** Ends the connections of the lanes of some runs, whatever they do. */
+export async function endConnections(client: Client, runs: readonly number[]): Promise<void> {
   await client.query(
     `select pg_terminate_backend(pid) from pg_stat_activity
       where datname = current_database() and usename = current_user and application_name = any($1)`,
-    [runs.rows.map((row) => laneName(Number(row.id)))],
+    [runs.map(laneName)],
   )
 }
 

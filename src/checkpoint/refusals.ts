@@ -47,6 +47,17 @@ export function requireSameStages(before: JobOptions, now: readonly string[]): v
   throw optionsChanged(`stage ${String(first + 1)}: ${change}`)
 }
 
+/**
+ * Refuses to go on with rows that are to be seen at once when the job was begun with rows that are seen as they come, or the
+ * other way round.
+ *
+ * Errors: CHECKPOINT_OPTIONS_CHANGED.
+ */
+export function requireSameAtomicity(before: JobOptions, now: boolean): void {
+  if ((before.atomic ?? false) === now) return
+  throw optionsChanged(now ? 'it was begun without --atomic' : 'it was begun with --atomic')
+}
+
 function optionsChanged(differences: string): CheckpointError {
   const message = `this job was begun with other options: ${differences}`
   return new CheckpointError('CHECKPOINT_OPTIONS_CHANGED', message, {

@@ -7,6 +7,8 @@ import { exists, prepareState } from './schema.ts'
 export interface JobStatus {
   readonly job: string
   readonly target: string | null
+  /** The table in which its rows wait until they are published all at once; null where there is none, or none any more. */
+  readonly staging: string | null
   /** Of the last run; 'killed' when it ended without a word. */
   readonly status: string
   /** Rows that were loaded, by replays too. */
@@ -37,6 +39,7 @@ export async function readStatus(
   return result.rows.map((row) => ({
     job: row.job,
     target: row.target,
+    staging: row.staging,
     status: row.status,
     rows: Number(row.rows),
     rejects: Number(row.rejects),
@@ -54,6 +57,7 @@ export async function readStatus(
 interface StatusRow {
   job: string
   target: string | null
+  staging: string | null
   status: string
   rows: string
   rejects: string
@@ -70,6 +74,7 @@ interface StatusRow {
 function statusSql(schema: string): string {
   return `
   select job.key as job, (job.target->>'schema') || '.' || (job.target->>'table') as target,
+         (job.target->'staging'->>'schema') || '.' || (job.target->'staging'->>'table') as staging,
          case when run.status = 'running' and not exists (
                 select from pg_stat_activity a
                  where a.pid = run.backend and a.backend_start = run.backend_start)

@@ -25,6 +25,7 @@ interface LoadFlags extends DialectOptions, StageOptions {
   readonly retryFor?: number
   readonly ioTimeout?: number
   readonly rejects?: string
+  readonly atomic?: true
   readonly missing?: 'fail' | 'ok'
   readonly job?: string
   readonly restart?: true
@@ -89,6 +90,12 @@ export function addLoadCommand(program: Command): void {
       option(
         '--rejects <file>',
         'at the end, write what is rejected to a .ndjson, .csv or .parquet file',
+      ),
+    )
+    .addOption(
+      option(
+        '--atomic',
+        'all rows or none: they come into the table in one transaction at the end',
       ),
     )
     .addOption(
@@ -194,6 +201,7 @@ function loadOptions(input: string, flags: LoadFlags): Omit<LoadOptions, 'to'> {
     retryFor: flags.retryFor,
     ioTimeout: flags.ioTimeout,
     rejects: flags.rejects,
+    atomic: flags.atomic,
     missing: flags.missing,
     job: flags.job,
     resume: flags.restart === true ? 'restart' : flags.appended === true ? 'appended' : 'resume',

@@ -52,7 +52,7 @@ async function render(jobs: readonly JobStatus[]): Promise<string> {
     jobs.map((job) => [
       job.job,
       job.status,
-      `${formatCount(job.rows)} rows`,
+      `${formatCount(job.rows)} rows${job.staging === null ? '' : `, staged in ${job.staging}`}`,
       formatCount(job.rejects),
       formatCount(job.replayed),
       job.bytesTotal === null ? 'a stream' : formatBytes(job.bytesTotal),

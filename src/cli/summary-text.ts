@@ -52,7 +52,8 @@ function headline(summary: Summary): string {
     const loaded = formatCount(summary.resumed.rows)
     return `already complete: ${target} has the ${loaded} rows of this input; nothing was loaded${when}`
   }
-  const what = `loaded ${formatCount(rows.loaded)} rows (${formatBytes(summary.bytes)}) into ${target}`
+  const once = summary.atomic ? ', published all at once,' : ''
+  const what = `loaded ${formatCount(rows.loaded)} rows (${formatBytes(summary.bytes)}) into ${target}${once}`
   const rate = `${formatCount(summary.rowsPerSecond)} rows/s, ${String(summary.mbPerSecond)} MB/s`
   const lanes = `${String(summary.lanes)} lane${summary.lanes === 1 ? '' : 's'}`
   const memory = `peak memory ${formatBytes(summary.peakRssBytes)}`

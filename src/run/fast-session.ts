@@ -9,6 +9,7 @@ import { Queue } from '../core/queue.ts'
 import { ChunkLoader, type EncodedChunk, type Outcome } from '../target/chunk-transaction.ts'
 import { isAboutRow } from '../target/careful-chunk.ts'
 import { RefusedRow } from '../target/copy-parts.ts'
+import { errorAtTarget } from '../target/staged-names.ts'
 import { badValueError, placeOfRow, refusedRowError } from './bad-row.ts'
 import { RangeReader, type RangeReading } from './range-reader.ts'
 import {
@@ -77,7 +78,7 @@ export async function runFast(session: Session): Promise<SessionEnd> {
     const placeOf = (row: number): Where =>
       placeOfRow(first.reading?.indexRow(row) ?? row, lane, first)
     if (error instanceof RefusedRow) {
-      throw refusedRowError(error.refusal, placeOf(error.row))
+      throw refusedRowError(errorAtTarget(error.refusal, plan.target), placeOf(error.row))
     }
     if (error instanceof BadColumnValue) {
       const column = plan.target.columns[error.column]!

@@ -19,8 +19,9 @@ import { columnLimits } from '../copy/column-limits.ts'
 import type { ByteSource } from '../source/bytes/byte-source.ts'
 import type { CutLimits } from '../source/csv/cut.ts'
 import { warnOfAddress } from '../target/address-warnings.ts'
-import { findTable } from '../target/catalog.ts'
+import { findTable, type Table } from '../target/catalog.ts'
 import { disconnect, reconnect, type Server } from '../target/connect.ts'
+import type { CopyTarget } from '../target/copy-parts.ts'
 import { breakConnection } from '../target/end-client.ts'
 import { isFault, wrapServerError } from '../target/server-error.ts'
 import { BufferPool } from './buffer-pool.ts'
@@ -34,8 +35,9 @@ import { missingSummary, openUnlessMissing } from './missing-input.ts'
 import { noteFailure } from './note-failure.ts'
 import { type LoadOptions, type PlainOptions, plainOptions, type Settings } from './options.ts'
 import { resolveTable, tableNameOf } from './plan.ts'
-import { type JobRequest, prepareJob } from './prepare-job.ts'
+import { type JobRequest, prepareJob, type PreparedJob } from './prepare-job.ts'
 import { ProgressTicker } from './progress.ts'
+import { publishJob } from './publish.ts'
 import { judgeQuality } from './quality-gate.ts'
 import { fateOfRejects, parseMaxErrors, RejectLimit } from './reject-limit.ts'
 import { requireRejectsFile, thenWriteRejects } from './rejects/after-load.ts'
@@ -159,6 +161,7 @@ function settingsOf(options: PlainOptions): Settings {
     create: options.create ?? 'if-missing',
     resume: options.resume ?? 'resume',
     missing: options.missing ?? 'fail',
+    atomic: options.atomic ?? false,
     signal: options.signal ?? new AbortController().signal,
     log: options.log ?? silentLog,
   }
@@ -226,7 +229,8 @@ async function loadFrom(
     // Looked up under the job: another run of it may just have created the table.
     const table = await findTable(client, name)
     keeper = new JobKeeper(client, connection, stateSchema, job, settings.retryFor, log)
-    const tally = new Tally({ id: job.run, job: key, lanes: settings.lanes }, start.source.size)
+    const { lanes: count, atomic } = settings
+    const tally = new Tally({ id: job.run, job: key, lanes: count, atomic }, start.source.size)
     const onInferred = (bytes: number): void => tally.inferred(bytes)
     const types = options.types ?? {}
     const limits = limitsOf(settings, start)
@@ -284,7 +288,7 @@ async function runJob(
   tally.prepared(prepared)
   if (prepared.input.completedAt !== null && source.size !== null) return 'already-complete'
 
-  const { table, fields, mapping, claims } = prepared
+  const { table, staging, fields, mapping, claims } = prepared
   if (mapping.leftOut.length > 0) {
     settings.log.info({ columns: mapping.leftOut }, 'fields left out: the server computes them')
   }
@@ -295,20 +299,20 @@ async function runJob(
     run: job.run,
     input: prepared.input.id,
   }
-  const target = { table: { schema: table.schema, table: table.table }, columns: mapping.names }
-  const widening = prepared.ownTable && source.size === null
+  const target = copyTarget(prepared)
+  const widening = prepared.ownTable && source.size === null && staging?.publication !== 'insert'
   const limits = mapping.names.map((name) => {
     const column = table.columns.find((one) => one.name === name)
     return columnLimits(column?.type ?? 'text', column?.notNull ?? false)
   })
   const { columns } = mapping
   let plan: LoadPlan = { target, fields, columns, limits, scope, widening }
-  let current = table
+  let current: Table = { ...table, ...target.table }
   const onMisfit: OnMisfit = (epoch, columns) =>
     keeper.use(async (client) => {
       // Another lane's misfit has been dealt with meanwhile; its plan may do for this one too.
       if (epoch < plan.scope.epoch) return plan
-      const widened = await widenColumns(client, request, plan, current, columns)
+      const widened = await widenColumns(client, request, plan, current, staging, columns)
       if (widened === null) return null
       ;({ plan, table: current } = widened)
       return plan
@@ -349,8 +353,24 @@ async function runJob(
     const onFindings = tally.judged.bind(tally)
     await judgeQuality(request, keeper, { input: id, fields: plan.fields, onFindings })
   }
-  await keeper.use((client) => completeInput(client, settings.stateSchema, id, source.size ?? end))
+  const size = source.size ?? end
+  if (staging === null) {
+    await keeper.use((client) => completeInput(client, settings.stateSchema, id, size))
+  } else {
+    const { epoch } = plan.scope
+    await publishJob(request, keeper, { epoch, input: id, size, filled: mapping.names })
+  }
   return nothingNew ? 'already-complete' : 'complete'
+}
+
+/** Where the lanes put rows: into the table, or into its staging table. */
+function copyTarget({ table, staging, mapping }: PreparedJob): CopyTarget {
+  const name = { schema: table.schema, table: table.table }
+  const columns = mapping.names
+  if (staging === null) return { table: name, columns }
+  const { schema, table: staged, publication, enforces, names } = staging
+  const beside = publication === 'insert' && enforces ? name : null
+  return { table: { schema, table: staged }, columns, staged: { target: beside, names } }
 }
 
 /** A chunk of short records ends earlier: each field costs a lane 8 bytes, however short it is. */

@@ -32,7 +32,7 @@ function isMissing(error: unknown): error is SourceError {
 }
 
 /** The summary of a run that has found no input: no server was asked anything. */
-export function missingSummary(options: PlainOptions, { lanes }: Settings): Summary {
+export function missingSummary(options: PlainOptions, { lanes, atomic }: Settings): Summary {
   const path = resolve(String(options.input))
   const target = options.table ?? tableNameOf(path)
   return {
@@ -41,6 +41,7 @@ export function missingSummary(options: PlainOptions, { lanes }: Settings): Summ
     status: 'missing',
     target,
     mode: 'append',
+    atomic,
     rows: { read: 0, loaded: 0, rejected: 0, filtered: 0, added: 0, unchanged: 0 },
     bytes: 0,
     chunks: 0,

@@ -60,6 +60,11 @@ export interface LoadOptions {
    * summary with the status 'missing'. One that is there and cannot be read is an error in either case.
    */
   readonly missing?: 'fail' | 'ok' | undefined
+  /**
+   * All or nothing: rows wait in a staging table until the input is at its end and all that judges them is content, and are in
+   * the table from one moment on. It belongs to the job.
+   */
+  readonly atomic?: boolean | undefined
   /** Name of the job; from input and table by default. A stream can only be resumed under a name. */
   readonly job?: string | undefined
   /** What to do with a job that was begun before; 'resume' by default. */
@@ -102,6 +107,7 @@ export interface Settings {
   readonly create: 'if-missing' | 'never'
   readonly resume: 'resume' | 'restart' | 'appended'
   readonly missing: 'fail' | 'ok'
+  readonly atomic: boolean
   readonly signal: AbortSignal
   readonly log: Logger
 }

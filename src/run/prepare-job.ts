@@ -8,16 +8,18 @@ import {
   forgetJob,
   type JobInput,
   type JobOptions,
+  type JobStaging,
   type JobTarget,
   readInput,
   type StoredIdentity,
   updateInput,
+  updateTarget,
 } from '../checkpoint/job-state.ts'
 import {
+  requireSameAtomicity,
   requireSameColumns,
   requireSameDialect,
   requireSameStages,
-  requireSameTarget,
 } from '../checkpoint/refusals.ts'
 import { replayedRows } from '../checkpoint/replays.ts'
 import { inTransaction } from '../checkpoint/transaction.ts'
@@ -28,7 +30,8 @@ import { quoteTable, type TableName } from '../core/identifier.ts'
 import { type Cut, cut, type CutLimits } from '../source/csv/cut.ts'
 import type { Table } from '../target/catalog.ts'
 import type { ConnectionTarget } from '../target/connect.ts'
-import { countRows, jobTarget, requireLoadedRows } from '../target/job-table.ts'
+import { countRows, jobTarget } from '../target/job-table.ts'
+import { dropStaging } from '../target/staging.ts'
 import type { BufferPool } from './buffer-pool.ts'
 import { columnsBehind, inferredFields, tableFields } from './field-types.ts'
 import { columnNames, type CsvStart, type FieldNames } from './header.ts'
@@ -37,6 +40,7 @@ import type { Lanes } from './lanes.ts'
 import { mapInSlotOrder, type Mapping } from './mapping.ts'
 import type { Settings } from './options.ts'
 import { createTable, defineColumns, noTable } from './plan.ts'
+import { requireRows, stagedTarget, stageJob, tableAgain } from './staged-job.ts'
 import type { RunStages } from './stage-source.ts'
 import { tryStages, typedColumns } from './stage-trial.ts'
 import { sampleOf } from './stream-sample.ts'
@@ -64,6 +68,8 @@ export interface JobRequest {
 /** A job that is ready to be loaded: all checks are made, and the table is there. */
 export interface PreparedJob {
   readonly table: Table
+  /** Where the rows go first; null where they go into the table. */
+  readonly staging: JobStaging | null
   /** What the stages are given. */
   readonly fields: readonly FieldInfo[]
   readonly mapping: Mapping
@@ -120,8 +126,11 @@ async function noteJob(
   const { client, settings, start, job } = request
   const { stateSchema } = settings
   const { source } = start
-  const target = jobTarget(table, ddl !== null)
-  const mapping = mappingOf(request, fields, table, target)
+  const created = ddl !== null
+  const mapping = mappingOf(request, fields, table, { created })
+  const staging = settings.atomic ? await stageJob(request, table, mapping, created) : null
+  const target =
+    staging === null ? jobTarget(table, created) : stagedTarget(table, created, staging)
   const options = optionsOf(request, fields, mapping, target.created)
   await describeJob(client, stateSchema, job, target, options)
   const identity: StoredIdentity = {
@@ -130,7 +139,7 @@ async function noteJob(
   }
   const id = await addInput(client, stateSchema, job, source.name, identity, source.size)
   const input = { id, identity, size: source.size, completedAt: null }
-  return { table, fields, mapping, input, claims: [], ddl, ownTable: ddl !== null }
+  return { table, staging, fields, mapping, input, claims: [], ddl, ownTable: created }
 }
 
 /** Begins a job anew. A table that the job itself has created, and that holds nothing else, is made anew too. */
@@ -141,11 +150,13 @@ async function restartJob(
 ): Promise<PreparedJob> {
   const { client, settings, table, job } = request
   const claims = await readClaims(client, settings.stateSchema, input.id)
-  const loaded = loadedRows(claims) + (await replayedRows(client, settings.stateSchema, job))
+  const placed = before.staging === undefined ? loadedRows(claims) : (before.published ?? 0)
+  const loaded = placed + (await replayedRows(client, settings.stateSchema, job))
   const own = table !== null && before.created && table.oid === before.oid
   const dropped = own && (await countRows(client, table)) <= loaded
   await inTransaction(client, async () => {
     if (dropped) await client.query(`drop table ${quoteTable(table)}`)
+    if (before.staging !== undefined) await dropStaging(client, before.staging)
     await forgetJob(client, settings.stateSchema, job)
   })
   if (!dropped && loaded > 0 && table !== null) {
@@ -160,11 +171,11 @@ async function resumeJob(
   before: JobTarget,
   input: JobInput,
 ): Promise<PreparedJob> {
-  const { client, settings, start, job, table } = request
-  const { source } = start
-  requireSameTarget(before, table === null ? null : jobTarget(table, before.created))
-  if (table === null) throw noTable(request.name)
+  const { client, settings, start, job } = request
   const options = job.options as JobOptions
+  requireSameAtomicity(options, settings.atomic)
+  const table = await tableAgain(request, before)
+  if (table === null) throw noTable(request.name)
   // The dialect first: with another delimiter the fields do not fit the table either, and that would be a riddle.
   requireSameDialect(options, start.dialect)
   requireSameStages(options, request.stages.identity)
@@ -172,19 +183,53 @@ async function resumeJob(
   const mapping = mappingOf(request, fields, table, before)
   requireSameColumns(options, optionsOf(request, fields, mapping, before.created))
   const claims = await readClaims(client, settings.stateSchema, input.id)
-  const loaded = loadedRows(claims) + (await replayedRows(client, settings.stateSchema, job))
-  await requireLoadedRows(client, before, table, loaded)
-  const prepared = { table, fields, mapping, input, claims, ddl: null, ownTable: before.created }
-  if (source.identity === null) return prepared
+  const replayed = await replayedRows(client, settings.stateSchema, job)
+  await requireRows(client, before, table, loadedRows(claims), replayed)
+  const again = await inputAgain(request, input, claims)
+  const done = again.completedAt !== null && start.source.size !== null
+  const staging =
+    before.staging ??
+    (settings.atomic && !done ? await stageMore(request, before, table, mapping) : null)
+  const ownTable = before.created
+  return { table, staging, fields, mapping, input: again, claims, ddl: null, ownTable }
+}
+
+/** Makes another staging table for a job whose rows so far are published. */
+async function stageMore(
+  request: JobRequest,
+  before: JobTarget,
+  table: Table,
+  mapping: Mapping,
+): Promise<JobStaging> {
+  const { client, settings, job } = request
+  return inTransaction(client, async () => {
+    const staging = await stageJob(request, table, mapping, false)
+    await updateTarget(client, settings.stateSchema, job.id, { ...before, staging })
+    return staging
+  })
+}
+
+/**
+ * Checks that the input is the one its job was begun with, or one that has grown as it may.
+ *
+ * Errors: CHECKPOINT_INPUT_CHANGED, CHECKPOINT_INPUT_GROWN.
+ */
+async function inputAgain(
+  { client, settings, start }: JobRequest,
+  input: JobInput,
+  claims: readonly Claim[],
+): Promise<JobInput> {
+  const { source } = start
+  if (source.identity === null) return input
   const growth = settings.resume === 'appended' ? 'allow' : 'refuse'
   const check = await verifyInput(source, source.identity, input.identity, claims, growth)
-  if (!check.touched) return prepared
+  if (!check.touched) return input
   const completedAt = check.grown ? null : input.completedAt
   const { whole } = input.identity
   const identity =
     whole === undefined || check.grown ? source.identity : { ...source.identity, whole }
   await updateInput(client, settings.stateSchema, input.id, identity, source.size)
-  return { ...prepared, input: { ...input, size: source.size, completedAt } }
+  return { ...input, size: source.size, completedAt }
 }
 
 /**
@@ -231,7 +276,7 @@ export function mappingOf(
   { start, stages }: KnownFields,
   fields: readonly FieldInfo[],
   table: Table,
-  target: JobTarget,
+  target: Pick<JobTarget, 'created'>,
 ): Mapping {
   if (start.fieldCount === 0) return { names: [], columns: [], leftOut: [] }
   const columns = columnsBehind(stages.stages, fields)
@@ -241,7 +286,7 @@ export function mappingOf(
 }
 
 export function optionsOf(
-  { start, stages }: JobRequest,
+  { start, stages, settings }: JobRequest,
   fields: readonly FieldInfo[],
   mapping: Mapping,
   ownTable: boolean,
@@ -250,6 +295,7 @@ export function optionsOf(
   const staged = { stages: stages.identity, fieldTypes: fields.map(({ type }) => type) }
   return {
     mode: 'append',
+    ...(settings.atomic ? { atomic: true } : {}),
     dialect: { ...start.dialect },
     fields: { count: start.fieldCount, names: start.names },
     columns: mapping.columns.map(({ slot }, i) => `${String(slot)} ${names[i] ?? ''}`),

@@ -42,17 +42,28 @@ export async function judgeQuality(
     if (of.onFailure === 'warn') settings.log.warn(finding, `quality: ${told(finding)}`)
   }
   const stopping = broken.filter(({ of }) => of.onFailure === 'stop').map(({ finding }) => finding)
-  if (stopping.length > 0) throw brokenRules(stopping, start.source.name)
+  if (stopping.length > 0) {
+    throw brokenRules(stopping, start.source.name, settings.atomic ? 'staged' : 'loaded')
+  }
 }
 
 /** The error for broken rules that are to stop a run. */
-export function brokenRules(broken: readonly Finding[], source: string): QualityError {
+export function brokenRules(
+  broken: readonly Finding[],
+  source: string,
+  rows: 'loaded' | 'staged',
+): QualityError {
   const rules = `${String(broken.length)} quality rule${broken.length === 1 ? ' is' : 's are'} broken`
   return new QualityError(`${rules}: ${broken.map(told).join('; ')}`, broken, {
     where: { source },
-    hint: 'the rows are in the table: nothing is taken back. The same command judges again without loading, also with other bounds; mend the file and begin anew with --restart',
+    hint: `${FATE[rows]}. The same command judges again without loading, also with other bounds; mend the file and begin anew with --restart`,
   })
 }
+
+const FATE = {
+  loaded: 'the rows are in the table: nothing is taken back',
+  staged: 'nothing was published, the rows are staged',
+} as const
 
 function told({ rule, expected, got }: Finding): string {
   return `${rule} is ${got}, expected ${expected}`

@@ -24,6 +24,8 @@ export interface Summary {
   /** `schema.table`; as far as it is known where the input is missing. */
   readonly target: string
   readonly mode: 'append'
+  /** Whether the rows of the job, `resumed` among them, came into the table all at once, when it was complete. */
+  readonly atomic: boolean
   /** Of this run. */
   readonly rows: RowCounts
   /** Of this run. */

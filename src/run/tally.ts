@@ -7,10 +7,17 @@ import type { PreparedJob } from './prepare-job.ts'
 import type { Progress } from './progress.ts'
 import { peakRss, type Summary } from './summary.ts'
 
+interface TalliedRun {
+  readonly id: number
+  readonly job: string
+  readonly lanes: number
+  readonly atomic: boolean
+}
+
 /** Counts what a run has done, for its progress and its summary. */
 export class Tally {
   readonly #began = performance.now()
-  readonly #run: { readonly id: number; readonly job: string; readonly lanes: number }
+  readonly #run: TalliedRun
   #prepared: PreparedJob | null = null
   #totalBytes: number | null
   #inferredBytes = 0
@@ -24,10 +31,7 @@ export class Tally {
   #bytes = 0
   #chunks = 0
 
-  constructor(
-    run: { readonly id: number; readonly job: string; readonly lanes: number },
-    totalBytes: number | null,
-  ) {
+  constructor(run: TalliedRun, totalBytes: number | null) {
     this.#run = run
     this.#totalBytes = totalBytes
   }
@@ -90,6 +94,7 @@ export class Tally {
       status,
       target: `${prepared.table.schema}.${prepared.table.table}`,
       mode: 'append',
+      atomic: this.#run.atomic,
       rows: {
         read: this.#read,
         loaded: this.#loaded,

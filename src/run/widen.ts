@@ -1,6 +1,6 @@
 import type { Client } from 'pg'
 import { raiseEpoch } from '../checkpoint/job.ts'
-import { describeJob } from '../checkpoint/job-state.ts'
+import { describeJob, type JobStaging } from '../checkpoint/job-state.ts'
 import { inTransaction } from '../checkpoint/transaction.ts'
 import { type InferredColumn, inferredType, sqlType, widen } from '../copy/infer-types.ts'
 import { quoteIdentifier, quoteTable } from '../core/identifier.ts'
@@ -9,12 +9,13 @@ import { jobTarget } from '../target/job-table.ts'
 import type { LoadPlan } from './lane-protocol.ts'
 import { columnsBehind, widenFields } from './field-types.ts'
 import { type JobRequest, mappingOf, optionsOf } from './prepare-job.ts'
+import { stagedTarget } from './staged-job.ts'
 
 /**
  * Widens the columns of a table that a stream's first bytes have made too narrow, and returns the plan for the new
  * columns; null when nothing is left to widen.
  *
- * Shape: `found` are the types of the values that did not fit, by field.
+ * Shape: `table` is where the rows are, the staging table where there is one; `found` are the types of the values that did not fit, by field.
  * Why:   raising the epoch waits for the chunks in flight, and shuts out what is encoded for the old types: the bytes
  *        of an integer in COPY binary could pass for a text.
  */
@@ -23,6 +24,7 @@ export async function widenColumns(
   request: JobRequest,
   plan: LoadPlan,
   table: Table,
+  staging: JobStaging | null,
   found: readonly InferredColumn[],
 ): Promise<{ plan: LoadPlan; table: Table } | null> {
   const { settings, job } = request
@@ -48,7 +50,13 @@ export async function widenColumns(
       await client.query(`alter table ${quoteTable(table)} ${actions.join(', ')}`)
     }
     const widened = (await findTable(client, table))!
-    const target = jobTarget(widened, true)
+    const target =
+      staging === null
+        ? jobTarget(widened, true)
+        : stagedTarget({ ...widened, ...request.name }, true, {
+            ...staging,
+            fileNode: widened.fileNode,
+          })
     const mapping = mappingOf(request, fields, widened, target)
     const options = optionsOf(request, fields, mapping, true)
     await describeJob(client, settings.stateSchema, job, target, options)

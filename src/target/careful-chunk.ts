@@ -10,6 +10,7 @@ import { CopyIn } from './copy-in.ts'
 import { copyParts, copySql, type CopyTarget, RefusedRow, rowsDropped } from './copy-parts.ts'
 import { askProbe, type Probe } from './probe.ts'
 import { isConnectionLost, isFault, wrapServerError } from './server-error.ts'
+import { asAtTarget } from './staged-names.ts'
 import { insertSuspects, isRowState, type Refusal } from './suspect-rows.ts'
 
 /** A chunk some of whose rows may be refused. Its rows are known by their numbers, from 0. */
@@ -124,7 +125,10 @@ async function loadRows(
   }
   if (suspects.length === 0) return []
   const refusals = await insertSuspects(client, target, chunk.encodeText(suspects), pool)
-  return refusals.map((refusal) => ({ ...refusal, row: suspects[refusal.row]! }))
+  return refusals.map((refusal) => ({
+    ...asAtTarget(refusal, target),
+    row: suspects[refusal.row]!,
+  }))
 }
 
 /** Rows that the probe finds; none where the server refuses to be asked, for want of a right most often. */

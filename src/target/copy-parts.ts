@@ -8,6 +8,16 @@ import type { CopyIn } from './copy-in.ts'
 export interface CopyTarget {
   readonly table: TableName
   readonly columns: readonly string[]
+  /** Where the table is a staging table: what it stands for. */
+  readonly staged?: StagedFor
+}
+
+/** The table that a staging table stands for. */
+export interface StagedFor {
+  /** The one whose keys its rows must not break either; null where nobody knows before they are published. */
+  readonly target: TableName | null
+  /** What the staging table and its constraints are called there. */
+  readonly names: Readonly<Record<string, string>>
 }
 
 export function copySql({ table, columns }: CopyTarget, format: CopyFormat): string {

@@ -25,7 +25,7 @@ export function jobTarget(table: Table, created: boolean): JobTarget {
  */
 export async function requireLoadedRows(
   client: Client,
-  before: JobTarget,
+  before: Pick<JobTarget, 'fileNode'>,
   now: Table,
   loaded: number,
 ): Promise<void> {

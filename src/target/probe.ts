@@ -1,7 +1,7 @@
 import type { Client } from 'pg'
 import type { BlockPool } from '../copy/block-pool.ts'
 import type { CopyFormat, CopyPart } from '../copy/encode-chunk.ts'
-import { quoteIdentifier, quoteTable } from '../core/identifier.ts'
+import { quoteIdentifier, quoteTable, type TableName } from '../core/identifier.ts'
 import { CopyIn } from './copy-in.ts'
 import { copyParts, type CopyTarget } from './copy-parts.ts'
 
@@ -22,19 +22,21 @@ export interface Probe {
 /** The probe for a table; null where there is nothing to ask. */
 export async function findProbe(client: Client, target: CopyTarget): Promise<Probe | null> {
   const table = quoteTable(target.table)
+  const beside = target.staged?.target ?? null
   const columns = await client.query<ColumnRow>(COLUMNS, [table])
   const known = new Map(columns.rows.map((row) => [row.name, row]))
   const isHere = (name: string): boolean => known.has(name) && target.columns.includes(name)
-  const rules = await client.query<RuleRow>(RULES, [table])
-  const asked = rules.rows.filter(({ keys }) => keys.length > 0 && keys.every(isHere))
+  const rules = await rulesOf(client, table, beside)
+  const asked = rules.filter(({ keys }) => keys.length > 0 && keys.every(isHere))
   if (asked.length === 0) return null
+  const tables = [table, ...(beside === null ? [] : [quoteTable(beside)])]
   const names = [...new Set(asked.flatMap(({ keys }) => keys))]
   const typed = names.map((name) => `${quoteIdentifier(name)} ${known.get(name)!.plain}`)
   return {
     columns: names.map((name) => target.columns.indexOf(name)),
     names,
     create: `create temp table ${PROBE} (${N} int generated always as identity, ${typed.join(', ')}) on commit drop`,
-    ask: `select row from (select ${N} - 1 as row, ${asked.map((rule) => conditionOf(rule, table)).join(' or ')} as bad
+    ask: `select row from (select ${N} - 1 as row, ${asked.map((rule) => conditionOf(rule, tables)).join(' or ')} as bad
       from ${PROBE} p) asked where bad order by row`,
   }
 }
@@ -87,13 +89,25 @@ interface RuleRow {
   referred_keys: string[] | null
 }
 
-function conditionOf(rule: RuleRow, table: string): string {
+/** A staging table has no foreign keys: those of the table beside it hold for its rows. */
+async function rulesOf(
+  client: Client,
+  table: string,
+  beside: TableName | null,
+): Promise<RuleRow[]> {
+  const { rows } = await client.query<RuleRow>(RULES, [table])
+  if (beside === null) return rows
+  const more = await client.query<RuleRow>(RULES, [quoteTable(beside)])
+  return [...rows, ...more.rows.filter(({ type }) => type === 'f')]
+}
+
+function conditionOf(rule: RuleRow, tables: readonly string[]): string {
   if (rule.type === 'c') return `not coalesce((${rule.expression ?? 'true'}), true)`
   const keys = rule.keys.map((key) => `p.${quoteIdentifier(key)}`)
   const present = keys.map((key) => `${key} is not null`).join(' and ')
   if (rule.type === 'u') {
     const before = `row_number() over (partition by ${keys.join(', ')} order by ${N}) > 1`
-    const there = found(table, rule.keys, keys)
+    const there = tables.map((table) => found(table, rule.keys, keys)).join(' or ')
     return `(${rule.nulls_distinct === false ? 'true' : present}) and (${before} or ${there})`
   }
   return `(${present}) and not ${found(rule.referred!, rule.referred_keys!, keys)}`

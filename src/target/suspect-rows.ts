@@ -5,6 +5,7 @@ import { TargetError } from '../core/errors.ts'
 import { quoteIdentifier, quoteTable } from '../core/identifier.ts'
 import { CopyIn } from './copy-in.ts'
 import { copyParts, type CopyTarget, rowsDropped } from './copy-parts.ts'
+import { dollarQuote } from './dollar-quote.ts'
 import { wrapServerError } from './server-error.ts'
 
 /** What the server says of a row that it does not take. */
@@ -175,7 +176,7 @@ function insertBlock({ table }: CopyTarget, columns: readonly SuspectColumn[]): 
       insert into ${quoteTable(table)} (${names}) overriding system value
         select ${values} from ${SUSPECTS} where ${rows} order by n;
       get diagnostics taken = row_count;`
-  return doBlock(`
+  return `do ${dollarQuote(`
 declare
   next int;
   last int;
@@ -226,7 +227,7 @@ begin
       end;
     end loop;
   end loop;
-end`)
+end`)}`
 }
 
 /** An INSERT does not say whose value is none of its type: reading each does. */
@@ -239,11 +240,4 @@ function findColumn({ name, read }: SuspectColumn): string {
             of_column := ${escapeLiteral(name)};
           end;
         end if;`
-}
-
-/** The tag is one that nothing of the block has. */
-function doBlock(block: string): string {
-  let tag = '$millrace$'
-  for (let i = 0; block.includes(tag); i++) tag = `$millrace${String(i)}$`
-  return `do ${tag}${block}${tag}`
 }

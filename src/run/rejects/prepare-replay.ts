@@ -30,7 +30,7 @@ export interface ReplayPlan {
  * Prepares a held job for a replay. `given` says whether the caller has named stages, be it none.
  *
  * Errors: CHECKPOINT_TARGET_CHANGED for a table that is gone, CHECKPOINT_OPTIONS_CHANGED for a job that had stages and is
- *         given none, CONFIG_* for columns that do not fit, CONFIG_BAD_STAGE for a stage that must see all rows.
+ *         given none, or whose rows are not published, CONFIG_* for columns that do not fit, CONFIG_BAD_STAGE for a stage that must see all rows.
  */
 export async function prepareReplay(
   client: Client,
@@ -41,6 +41,7 @@ export async function prepareReplay(
   const options = job.options as JobOptions | null
   const before = job.target as JobTarget | null
   if (before === null || options?.fields === undefined) throw notNoted()
+  if (before.staging !== undefined) throw notPublished()
   if (!given && (options.stages ?? []).length > 0) throw stagesMissing(options)
   requireReplayable(stages)
 
@@ -77,6 +78,13 @@ function stagesMissing({ stages = [] }: JobOptions): CheckpointError {
   const message = `the rows of this job went through stages (${names.join(', ')}), and none are given`
   return new CheckpointError('CHECKPOINT_OPTIONS_CHANGED', message, {
     hint: 'give the options --stage, --where, --select and --rename of the load again; they may be others than then',
+  })
+}
+
+function notPublished(): CheckpointError {
+  const message = 'the rows of this job are staged, and not published yet'
+  return new CheckpointError('CHECKPOINT_OPTIONS_CHANGED', message, {
+    hint: 'bring the load to its end first: the same command goes on with it',
   })
 }
 

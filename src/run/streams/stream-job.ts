@@ -12,6 +12,7 @@ import {
 } from '../../checkpoint/job-state.ts'
 import {
   inputChanged,
+  requireSameAtomicity,
   requireSameColumns,
   requireSameDialect,
   requireSameStages,
@@ -25,6 +26,7 @@ import type { InputIdentity } from '../../source/bytes/byte-source.ts'
 import type { Table } from '../../target/catalog.ts'
 import { typeName } from '../../target/create-table.ts'
 import { jobTarget, requireLoadedRows } from '../../target/job-table.ts'
+import { dropStaging } from '../../target/staging.ts'
 import { sqlName } from '../field-types.ts'
 import { mapInSlotOrder, type Mapping } from '../mapping.ts'
 import { createTable, noTable } from '../plan.ts'
@@ -63,7 +65,11 @@ export async function readStreamJob(
   const input = await readInput(client, stateSchema, job)
   if (input === null) return { input, claims: [] }
   if (resume === 'restart') {
-    await inTransaction(client, () => forgetJob(client, stateSchema, job))
+    await inTransaction(client, async () => {
+      const { staging } = job.target as JobTarget
+      if (staging !== undefined) await dropStaging(client, staging)
+      await forgetJob(client, stateSchema, job)
+    })
     return { input: null, claims: [] }
   }
   return { input, claims: await readClaims(client, stateSchema, input.id) }
@@ -129,6 +135,7 @@ async function makeTable(known: StreamJob, chunk: StreamChunk): Promise<Table> {
  */
 export async function requireTarget({ client, job, table, claims }: StreamJob): Promise<void> {
   const before = job.target as JobTarget
+  requireSameAtomicity(job.options as JobOptions, false)
   requireSameTarget(before, table === null ? null : jobTarget(table, before.created))
   const rows = claims.reduce((sum, claim) => sum + claim.loaded, 0)
   if (table !== null) await requireLoadedRows(client, before, table, rows)

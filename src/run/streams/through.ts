@@ -84,7 +84,7 @@ export class StageStream extends Transform {
     if (measure !== undefined) this.#findings = measure.judge(this.#facts[0] ?? null, new Date())
     const broken = this.#findings.filter(({ passed }) => !passed)
     const stops = broken.length > 0 && measure?.onFailure === 'stop'
-    callback(stops ? brokenRules(broken, this.#source) : null)
+    callback(stops ? brokenRules(broken, this.#source, 'loaded') : null)
   }
 
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
