@@ -125,6 +125,9 @@ export class ChunkLoader<Chunk extends EncodedChunk> {
     this.#filled = null
     try {
       await copy.begin(this.#client)
+    } catch (error) {
+      // The newer run that this one is shut out by may also have published, and dropped the staging table.
+      throw claim.isFenced(copy.completed) ? fencedError() : error
     } finally {
       const committed = copy.completed.includes('COMMIT')
       if (filled !== null && committed) this.#onEnd(filled, 'committed')
@@ -177,6 +180,11 @@ class ClaimStatement {
   take(tag: string | undefined): boolean {
     this.#taken = tag?.endsWith(' 1') === true
     return this.#taken
+  }
+
+  /** Whether the command tags that came back say that a newer run has taken the job over. */
+  isFenced(tags: readonly string[]): boolean {
+    return !this.#taken && tags.at(-1) === 'INSERT 0 0'
   }
 
   /** Whether an error says that the range was committed before. */

@@ -354,6 +354,7 @@ describe('a table of every kind', () => {
   test('is loaded by a role that may do no more than read and insert', async () => {
     await db.query(`
       create role loader_of_atomic login password 'l';
+      grant create on database ${new URL(db.url).pathname.slice(1)} to loader_of_atomic;
       create schema its_state authorization loader_of_atomic;
       create table unread (key text primary key); insert into unread values ('label 1');
       create table narrow (id int primary key, label text, owner text default current_user check (owner <> ''));
