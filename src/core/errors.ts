@@ -156,7 +156,7 @@ export interface BrokenRule {
   readonly got: string
 }
 
-/** The rows of a job, all together, are not what its rules want them to be. They are committed by then. */
+/** The rows of a job, all together, are not what its rules want them to be. They are committed by then, if only staged. */
 export class QualityError extends MillraceError {
   readonly code = 'QUALITY_FAILED'
   readonly broken: readonly BrokenRule[]

@@ -56,16 +56,19 @@ export async function publishJob(
     keeper.use((client) => endConnections(client, [job.run])).catch(() => undefined)
   }
   signal.addEventListener('abort', stop)
+  const began = performance.now()
+  log.info({ table: `${request.name.schema}.${request.name.table}` }, 'all is staged: publishing')
   try {
     let client = await firstClient(connection)
     for (;;) {
       const fault = await tryPublish(client, request, publication)
-      if (fault === null) return
+      if (fault === null) break
       if (connection.isGivenUp) throw fault
       const level = connection.isFirstFault ? 'warn' : 'debug'
       log[level]({ reason: fault.message }, 'the publication was held up, trying again')
       client = await connection.reopen(fault)
     }
+    log.info({ milliseconds: Math.round(performance.now() - began) }, 'published')
   } finally {
     signal.removeEventListener('abort', stop)
     await connection.close()

@@ -47,7 +47,8 @@ const KEYS = `
 /**
  * Has a staging table refuse rows for which its partitioned target has no partition.
  *
- * Why: the server looks its partitions up, this check asks each in turn: 0.03 us a row and partition.
+ * Why: the server looks a partition up, this check asks one after the other: 4 us a row for 100 partitions, 18 for 365. To make
+ *      the staging table of as many would take longer for most.
  */
 export async function requireSomePartition(
   client: Client,

@@ -1,5 +1,7 @@
+import { once } from 'node:events'
+import { Pool } from 'pg'
 import { describe, expect, test } from 'vitest'
-import { load, quality, type Summary } from '../../dist/index.js'
+import { load, quality, type Summary, tableWriter } from '../../dist/index.js'
 import {
   countMixed,
   type Expected,
@@ -54,6 +56,21 @@ describe('a load with --atomic', () => {
     expect(run.report.status, run.stderr).toBe('already-complete')
     expect(await job.published()).toBe(ROWS)
     expect(await stagedThings(db)).toEqual([])
+  })
+
+  test('needs no more connections of a pool than one without it', async () => {
+    const job = await stagedJob(db, dir, 'pooled')
+    const pool = new Pool({ connectionString: db.url, max: 2 })
+    const options = {
+      input: job.file,
+      to: pool,
+      table: 'pooled',
+      maxErrors: '5%',
+      atomic: true,
+    } as const
+    const summary = await load(options).finally(() => pool.end())
+    expect(summary).toMatchObject({ status: 'complete', atomic: true, lanes: 1 })
+    expect(await job.published()).toBe(ROWS)
   })
 
   test('publishes an empty input', async () => {
@@ -170,6 +187,18 @@ describe('--atomic belongs to the job', () => {
     expect(anew.code, anew.stderr).toBe(0)
     expect(await job.published()).toBe(ROWS)
     expect(await stagedThings(db)).toEqual([])
+  })
+
+  test('nor is it by a tableWriter, but begun anew', async () => {
+    const job = await stagedJob(db, dir, 'written')
+    await job.stage('--lanes', '1')
+    const options = { to: db.url, table: 'written', job: 'written' } as const
+    await expect(tableWriter(options)).rejects.toMatchObject({ code: 'CHECKPOINT_OPTIONS_CHANGED' })
+    const writer = await tableWriter({ ...options, resume: 'restart' })
+    writer.destroy()
+    await once(writer, 'close')
+    expect(await stagedThings(db)).toEqual([])
+    await noBackendLeft(db)
   })
 
   test('one begun without it is not gone on with with it', async () => {
