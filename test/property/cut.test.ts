@@ -15,8 +15,8 @@ import type { CsvEngine } from '../../src/source/csv/engine.ts'
 import { fastEngine } from '../../src/source/csv/fast-engine.ts'
 import { generalEngine } from '../../src/source/csv/general-engine.ts'
 import { indexCareful } from '../../src/source/csv/index-careful.ts'
-import { indexClean } from '../../src/source/csv/index-clean.ts'
 import { recordAt, recordNumber } from '../../src/source/csv/locate.ts'
+import { nullFields } from '../../src/source/csv/null-text.ts'
 import { OffsetStore } from '../../src/source/csv/offset-store.ts'
 import { rowsOf } from '../helpers/corpora.ts'
 
@@ -295,51 +295,91 @@ function whereOf(error: unknown): object {
   return { record: error.where?.record, line: error.where?.line, byte: error.where?.byte }
 }
 
-describe('the two indexers', () => {
-  test('find the same rows in every range that the clean one takes', () => {
+describe('the engine that indexes what it can quickly', () => {
+  test('finds the same rows and the same bad records as byte by byte', () => {
     const text = fc.string({
       unit: fc.constantFrom(...'aaé,,"""\n\n\r'),
-      maxLength: 40,
+      maxLength: 60,
       size: 'max',
     })
-    let taken = 0
+    const odd = fc.constantFrom('a', 'a,b,c', 'a"b', '"a"b', '"a""b"', '', '\r', '\n', 'a\rb')
+    let quick = 0
+    let mixed = 0
     fc.assert(
       fc.property(
         text,
         csv,
-        lineEnd,
+        fc.array(fc.tuple(fc.nat(), odd), { maxLength: 3 }),
+        fc.constantFrom<LineEnd>('lf', 'crlf', 'cr'),
         fc.integer({ min: 1, max: 4 }),
-        fc.boolean(),
-        fc.boolean(),
-        (...given) => {
-          const [loose, sound, end, loosely, useSound, emptyIsNull] = given
-          const bytes = useSound ? sound.bytes : Buffer.from(loose)
-          const width = useSound ? (sound.rows[0]?.length ?? 1) : loosely
-          const lineEndHere = useSound ? sound.lineEnd : end
-          const structure = {
-            delimiter: 44,
-            quote: 34,
-            terminator: lineEndHere === 'cr' ? 13 : 10,
-            crlf: lineEndHere === 'crlf',
-            emptyIsNull,
-          }
-          const clean = new OffsetStore()
-          const careful = new OffsetStore()
-          const rows = indexClean(bytes, structure, width, clean)
-          if (rows < 0) return
-          taken++
-          const bad: BadRecord[] = []
-          expect(indexCareful(bytes, structure, width, careful, bad, null)).toBe(rows)
-          expect(bad).toEqual([])
-          const length = rows * width * 2
-          expect(clean.offsets.slice(0, length)).toEqual(careful.offsets.slice(0, length))
+        fc.constantFrom('loose', 'sound'),
+        fc.record({
+          nullText: fc.constantFrom('', 'a'),
+          emptyLines: fc.constantFrom<CsvDialect['emptyLines']>('keep', 'skip'),
+        }),
+        (loose, sound, odds, end, loosely, which, options) => {
+          const isSound = which === 'sound'
+          const bytes = isSound ? withRecords(sound, odds) : Buffer.from(loose)
+          const width = isSound ? (sound.rows[0]?.length ?? 1) : loosely
+          const lineEnd = isSound ? sound.lineEnd : end
+          const engine = fastEngine({ ...defaultDialect, ...options, lineEnd })
+          const found = engine.index(bytes, width, 1)
+          const slow = byteByByte(bytes, width, { ...options, lineEnd })
+          const { rowCount, offsets } = found.fields
+          const length = rowCount * width * 2
+          expect(rowCount).toBe(slow.fields.rowCount)
+          expect(offsets.slice(0, length)).toEqual(slow.fields.offsets.slice(0, length))
+          expect(found.bad).toEqual(slow.bad)
+          expect(found.skipped).toEqual(slow.skipped)
+          if (isSound && rowCount > 1 && slow.bad.length === 0) quick++
+          if (isSound && rowCount > 1 && slow.bad.length > 0) mixed++
         },
       ),
-      { numRuns: 4000 },
+      { numRuns: 6000 },
     )
-    expect(taken).toBeGreaterThan(500)
+    expect(quick).toBeGreaterThan(300)
+    expect(mixed).toBeGreaterThan(300)
   })
 })
+
+/** The bytes of a CSV with more records between its own. */
+function withRecords(
+  { bytes, starts, lineEnd }: Csv,
+  records: readonly (readonly [number, string])[],
+): Buffer {
+  const pieces: Buffer[] = []
+  let from = 0
+  const places = records.map(([at, record]) => [starts[at % starts.length]!, record] as const)
+  for (const [at, record] of places.toSorted((a, b) => a[0] - b[0])) {
+    pieces.push(bytes.subarray(from, at), Buffer.from(record + lineEnds[lineEnd]))
+    from = at
+  }
+  return Buffer.concat([...pieces, bytes.subarray(from)])
+}
+
+function byteByByte(
+  bytes: Buffer,
+  fieldCount: number,
+  options: Pick<CsvDialect, 'nullText' | 'emptyLines' | 'lineEnd'>,
+) {
+  const structure = {
+    delimiter: 44,
+    quote: 34,
+    terminator: options.lineEnd === 'cr' ? 13 : 10,
+    crlf: options.lineEnd === 'crlf',
+    emptyIsNull: options.nullText === '',
+  }
+  const store = new OffsetStore()
+  const place = { byte: 0, record: 0, rows: 0 }
+  const bad: BadRecord[] = []
+  const skipped: number[] = []
+  const blanks = options.emptyLines === 'skip' ? skipped : null
+  indexCareful({ bytes, structure, fieldCount, store }, Infinity, place, bad, blanks)
+  const { offsets } = store
+  const fields = { bytes, rowCount: place.rows, fieldCount, offsets, quote: 34 }
+  if (options.nullText !== '') nullFields(fields, { ...defaultDialect, ...options })
+  return { fields, bad, skipped }
+}
 
 describe('a scan', () => {
   test.each([0, 1, 2, 3])(

@@ -3,7 +3,7 @@ import { SourceError } from '../../core/errors.ts'
 import type { CsvDialect, LineEnd } from './dialect.ts'
 import type { CsvEngine, Indexed, Scan } from './engine.ts'
 import { countFields, indexCareful } from './index-careful.ts'
-import { indexClean, type Structure } from './index-clean.ts'
+import { cleanEnd, indexClean, type Structure } from './index-clean.ts'
 import { nullFields } from './null-text.ts'
 import { OffsetStore } from './offset-store.ts'
 import { scanRecords } from './scan-records.ts'
@@ -42,11 +42,19 @@ export function fastEngine(dialect: CsvDialect): CsvEngine {
       const width = fieldCount === 0 ? countFields(bytes, 0, structure) : fieldCount
       const bad: BadRecord[] = []
       const skipped: number[] = []
+      const blanks = skipBlank ? skipped : null
       store.reserve(records * width * 2)
-      let rowCount = skipBlank ? -1 : indexClean(bytes, structure, width, store)
-      if (rowCount < 0)
-        rowCount = indexCareful(bytes, structure, width, store, bad, skipBlank ? skipped : null)
+      const indexing = { bytes, structure, fieldCount: width, store }
+      const place = { byte: 0, record: 0, rows: 0 }
+      // A blank line is a row of one field to the clean indexer.
+      const end = skipBlank && width === 1 ? 0 : cleanEnd(bytes, structure)
+      while (place.byte < bytes.length) {
+        indexClean(indexing, end, place)
+        const odd = place.byte < end ? 1 : Infinity
+        indexCareful(indexing, odd, place, bad, blanks)
+      }
       const { quote } = structure
+      const { rows: rowCount } = place
       const fields = { bytes, rowCount, fieldCount: width, offsets: store.offsets, quote }
       if (dialect.nullText !== '') nullFields(fields, dialect)
       return { fields, bad, skipped }

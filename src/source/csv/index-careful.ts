@@ -1,6 +1,5 @@
 import type { BadRecord } from '../../chunk/fields.ts'
-import type { Structure } from './index-clean.ts'
-import type { OffsetStore } from './offset-store.ts'
+import type { Indexing, IndexPlace, Structure } from './index-clean.ts'
 
 /** What a record turned out to be. */
 interface RecordEnd {
@@ -11,34 +10,32 @@ interface RecordEnd {
 }
 
 /**
- * Indexes a range byte by byte, by PostgreSQL's rules, and says of each record that is not sound why.
+ * Indexes records from a place on byte by byte, by PostgreSQL's rules, and says of each that is not sound why.
  *
- * Shape:  bad records are left out of the rows, and blank lines when there is a list to put them on. Returns the number of rows.
+ * Shape:  at most `most` records. Bad ones are left out of the rows, and blank lines when there is a list to put them on.
  * Source: CopyReadLineText and CopyReadAttributesCSV in PostgreSQL's copyfromparse.c: a quote toggles wherever it
  *         stands, a doubled quote inside quotes is one quote, a CR or LF that is not the file's line end is an error.
  */
 export function indexCareful(
-  bytes: Buffer,
-  structure: Structure,
-  fieldCount: number,
-  store: OffsetStore,
+  { bytes, structure, fieldCount, store }: Indexing,
+  most: number,
+  place: IndexPlace,
   bad: BadRecord[],
   skipped: number[] | null,
-): number {
+): void {
   const found: RecordEnd = { next: 0, fields: 0, reason: null }
-  let rows = 0
-  let record = 0
-  for (let at = 0; at < bytes.length; at = found.next) {
-    const k = rows * fieldCount * 2
+  for (let left = most; left > 0 && place.byte < bytes.length; left--) {
+    const { byte, record } = place
+    const k = place.rows * fieldCount * 2
     store.reserve(k + (fieldCount + 1) * 2)
-    indexRecord(bytes, at, structure, fieldCount, store.offsets, k, found)
+    indexRecord(bytes, byte, structure, fieldCount, store.offsets, k, found)
     const reason = found.reason ?? raggedReason(found.fields, fieldCount)
-    if (skipped !== null && isBlank(bytes, at, found.next)) skipped.push(record)
-    else if (reason === null) rows++
-    else bad.push({ record, byte: at, reason })
-    record++
+    if (skipped !== null && isBlank(bytes, byte, found.next)) skipped.push(record)
+    else if (reason === null) place.rows++
+    else bad.push({ record, byte, reason })
+    place.byte = found.next
+    place.record++
   }
-  return rows
 }
 
 function raggedReason(fields: number, expected: number): string | null {
