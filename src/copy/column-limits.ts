@@ -25,8 +25,20 @@ export function isLimited({ notNull, length, wholeDigits }: ColumnLimits): boole
   return notNull || length !== null || wholeDigits !== null
 }
 
-/** Whether a value is likely refused: the server decides. */
-export function isOver(
+/** Marks the rows that are in, by their places among them, whose value in a column is likely refused: the server decides. */
+export function markOver(
+  limit: ColumnLimits,
+  column: Column,
+  selection: Int32Array | null,
+  over: Uint8Array,
+): void {
+  for (let i = 0; i < over.length; i++) {
+    const row = selection === null ? i : selection[i]!
+    if (isOver(limit, column, row)) over[i] = 1
+  }
+}
+
+function isOver(
   { notNull, length, wholeDigits }: ColumnLimits,
   column: Column,
   row: number,

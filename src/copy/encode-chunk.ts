@@ -1,5 +1,6 @@
 import type { Chunk } from '../chunk/chunk.ts'
 import type { CsvRowEncoder } from './binary/csv-rows.ts'
+import type { IndexedRowEncoder } from './binary/indexed-rows.ts'
 import type { ResidentRows } from './binary/resident-rows.ts'
 import { BINARY_HEADER, BINARY_TRAILER, encodeBinaryRows } from './binary/rows.ts'
 import { type BlockPool, growBlock, isEmpty } from './block-pool.ts'
@@ -71,26 +72,33 @@ export async function* encodeChunk(
   yield* encodeAs('text', [text], cursor, pool)
 }
 
+/** What rows of some chunks are encoded with. */
+export interface ChunkEncoding {
+  readonly plan: RowPlan
+  readonly cursor: RowCursor
+  readonly encoder: IndexedRowEncoder
+  readonly pool: BlockPool
+}
+
 /**
  * Encodes rows of some chunks as one COPY, binary where the plan allows it; rows that binary cannot take are left out, and
  * told of by their numbers: the server has to read them, or to refuse them.
  */
 export async function* encodeCanonical(
   chunks: Iterable<Chunk>,
-  plan: RowPlan,
-  cursor: RowCursor,
-  pool: BlockPool,
+  encoding: ChunkEncoding,
   onLeft: (row: number) => void,
 ): AsyncGenerator<CopyPart> {
+  const { plan, cursor, encoder, pool } = encoding
   if (plan.kinds.includes(Kind.server)) {
-    yield* encodeText(chunks, plan, cursor, pool)
+    yield* encodeText(chunks, encoding)
     return
   }
   cursor.rewind()
   const feed = new ChunkFeed({ straight: null, resident: null, chunks: () => chunks }, plan, cursor)
   const road = feed.road((block) => {
     for (;;) {
-      encodeBinaryRows(cursor, plan, block)
+      encoder.encode(cursor, plan, block)
       if (cursor.stop !== 'not-canonical') return
       onLeft(cursor.row++)
     }
@@ -101,9 +109,7 @@ export async function* encodeCanonical(
 /** Encodes all rows of some chunks as one COPY text. */
 export async function* encodeText(
   chunks: Iterable<Chunk>,
-  plan: RowPlan,
-  cursor: RowCursor,
-  pool: BlockPool,
+  { plan, cursor, pool }: Omit<ChunkEncoding, 'encoder'>,
 ): AsyncGenerator<CopyPart> {
   cursor.rewind()
   const feed = new ChunkFeed({ straight: null, resident: null, chunks: () => chunks }, plan, cursor)

@@ -1,9 +1,18 @@
 import { type Chunk, countRows } from '../chunk/chunk.ts'
 import { ValueColumn } from '../chunk/column.ts'
-import { type ColumnLimits, isLimited, isOver } from './column-limits.ts'
+import { type ColumnLimits, isLimited, markOver } from './column-limits.ts'
 import { growBlock } from './block-pool.ts'
 import { Block, ChunkRows, RowCursor, type RowPlan } from './rows.ts'
 import { BadColumnValue, encodeTextRows } from './text-rows.ts'
+
+/** Turns places among all rows but some into the rows' numbers; both are given in ascending order. */
+export function rowNumbers(left: readonly number[]): (place: number) => number {
+  let before = 0
+  return (place) => {
+    while (before < left.length && left[before]! <= place + before) before++
+    return place + before
+  }
+}
 
 /** The rows of some chunks by their numbers, from 0: those that are in, one chunk after the other. */
 export class RowList {
@@ -55,23 +64,38 @@ export class RowList {
     return picked
   }
 
+  /** Chunks of all rows but these, given in ascending order. */
+  without(rows: readonly number[]): Chunk[] {
+    let next = 0
+    return this.#chunks.flatMap((chunk, c) => {
+      const first = this.#firsts[c]!
+      const count = countRows(chunk)
+      const from = next
+      while (next < rows.length && rows[next]! < first + count) next++
+      if (next === from) return count === 0 ? [] : [chunk]
+      if (next - from === count) return []
+      const selection = new Int32Array(count - (next - from))
+      for (let i = 0, kept = 0, left = from; i < count; i++) {
+        if (left < next && rows[left] === first + i) left++
+        else selection[kept++] = chunk.selection === null ? i : chunk.selection[i]!
+      }
+      return [{ ...chunk, selection }]
+    })
+  }
+
   /** Rows with a value that is over a limit of its column; `limits` in the order of the plan. */
   rowsOver(plan: RowPlan, limits: readonly ColumnLimits[]): number[] {
-    const over = new Uint8Array(this.count)
-    limits.forEach((limit, c) => {
-      if (!isLimited(limit)) return
-      this.#chunks.forEach((chunk, at) => {
-        const column = chunk.columns[plan.slots[c]!]!
-        const first = this.#firsts[at]!
-        const count = countRows(chunk)
-        for (let i = 0; i < count; i++) {
-          const row = chunk.selection === null ? i : chunk.selection[i]!
-          if (isOver(limit, column, row)) over[first + i] = 1
-        }
-      })
-    })
+    const limited = limits.flatMap((limit, c) =>
+      isLimited(limit) ? [{ limit, slot: plan.slots[c]! }] : [],
+    )
     const rows: number[] = []
-    over.forEach((isOne, row) => isOne === 1 && rows.push(row))
+    for (const [c, { columns, selection, rowCount }] of this.#chunks.entries()) {
+      const over = new Uint8Array(selection?.length ?? rowCount)
+      for (const { limit, slot } of limited) markOver(limit, columns[slot]!, selection, over)
+      for (let i = over.indexOf(1); i !== -1; i = over.indexOf(1, i + 1)) {
+        rows.push(this.#firsts[c]! + i)
+      }
+    }
     return rows
   }
 

@@ -1,14 +1,20 @@
 import { isUtf8 } from 'node:buffer'
 import { crc32 } from 'node:zlib'
 import type { Reject } from '../checkpoint/rejects.ts'
-import { type Chunk, chunkOf, countRows } from '../chunk/chunk.ts'
+import { type Chunk, chunkOf } from '../chunk/chunk.ts'
 import { FieldText } from '../chunk/column.ts'
 import type { Decode } from '../chunk/decode.ts'
-import type { Fields } from '../chunk/fields.ts'
+import type { BadRecord, Fields } from '../chunk/fields.ts'
+import type { IndexedRowEncoder } from '../copy/binary/indexed-rows.ts'
 import type { BlockPool } from '../copy/block-pool.ts'
-import { type CopyPart, encodeCanonical, encodeText } from '../copy/encode-chunk.ts'
+import {
+  type ChunkEncoding,
+  type CopyPart,
+  encodeCanonical,
+  encodeText,
+} from '../copy/encode-chunk.ts'
 import type { ColumnLimits } from '../copy/column-limits.ts'
-import { RowList } from '../copy/row-list.ts'
+import { RowList, rowNumbers } from '../copy/row-list.ts'
 import { type CopyColumn, RowCursor, RowPlan } from '../copy/rows.ts'
 import { findBadTexts } from '../source/csv/check-text.ts'
 import type { CsvDialect } from '../source/csv/dialect.ts'
@@ -35,6 +41,7 @@ export interface CarefulReading {
   /** Their names. */
   readonly columns: readonly string[]
   readonly limits: readonly ColumnLimits[]
+  readonly encoder: IndexedRowEncoder
   readonly pool: BlockPool
   /** Whether a row behind the stages is to be loaded, by its record in the range; all are where it is left out. */
   readonly wants?: ((record: number, part: readonly number[]) => boolean) | undefined
@@ -87,26 +94,22 @@ export async function readCarefully(
   const { engine, input, stages, decoders, plan } = reading
   const bytes = Buffer.from(source.buffer, 0, source.length)
   const { fields, bad, skipped } = engine.index(bytes, input.fieldCount, source.range.records)
-  const unsound = new Set(bad.map(({ record }) => record))
-  const recordOfRow = recordsOfRows(fields.rowCount, [...unsound, ...skipped])
-  // Bytes of a comment are found with the record behind it, which need not be bad, nor be there.
-  let row = 0
-  const badTexts = findBadTexts(engine, bytes).filter(({ record }) => {
-    while (row < recordOfRow.length && recordOfRow[row]! < record) row++
-    return recordOfRow[row] === record && !isText(fields, row)
-  })
+  const recordOfRow = recordsOfRows(fields.rowCount, [
+    ...bad.map(({ record }) => record),
+    ...skipped,
+  ])
+  const badTexts = badTextsOf(engine, fields, recordOfRow, bytes)
   const reasons: Reason[] = [...bad, ...badTexts].map(({ record, reason }) => {
     return { record, part: [], code: 'SOURCE_BAD_ROW', message: reason }
   })
 
-  const left = new Set(badTexts.map(({ record }) => record))
   const text = new FieldText(fields)
   const batches: Batch[] = []
   let stats: readonly StageStats[] = []
   let facts: readonly unknown[] = []
   let firstIndexRow = 0
   for (const batch of batchesOf(fields)) {
-    const given = without(chunkOf(batch, decoders, text), firstIndexRow, recordOfRow, left)
+    const given = without(chunkOf(batch, decoders, text), firstIndexRow, badTexts)
     const staged = await stages.apply(given, asked?.ask)
     for (const failure of staged.failures) {
       const { record: row, part, code, reason, columns, stage } = failure
@@ -139,9 +142,7 @@ export async function readCarefully(
     })
   }
   if (badValues.length > 0) {
-    const gone = new Set(badValues.map(({ row }) => row))
-    const kept = Array.from({ length: list.count }, (_, row) => row).filter((row) => !gone.has(row))
-    const chunks = list.pick(kept)
+    const chunks = list.without(badValues.map(({ row }) => row))
     list = new RowList(chunks)
     // A chunk of which nothing is left is not picked: batches go on standing for theirs.
     const byColumns = new Map(batches.map((batch) => [batch.chunk.columns, batch]))
@@ -152,8 +153,16 @@ export async function readCarefully(
     )
   }
 
-  const cursor = new RowCursor()
-  const { pool } = reading
+  const { encoder, pool } = reading
+  const encoding: ChunkEncoding = { plan, cursor: new RowCursor(), encoder, pool }
+  const canonical = (
+    how: ChunkEncoding,
+    except: readonly number[],
+    left: number[],
+  ): AsyncIterable<CopyPart> => {
+    const numberOf = rowNumbers(except)
+    return encodeCanonical(list.without(except), how, (place) => left.push(numberOf(place)))
+  }
   const finder = new RecordFinder(reading, bytes, source)
   const originOf = (row: number): RowOrigin => {
     const place = list.placeOf(row)
@@ -170,13 +179,12 @@ export async function readCarefully(
     suspects: list.rowsOver(plan, reading.limits),
     rejects: finder.rejects(reasons),
     stats,
-    encode: (rows, left) =>
-      encodeCanonical(list.pick(rows), plan, cursor, pool, (i) => left.push(rows[i]!)),
-    encodeColumns(rows, columns, left): AsyncIterable<CopyPart> {
+    encode: (except, left) => canonical(encoding, except, left),
+    encodeColumns(except, columns, left) {
       const some = new RowPlan(columns.map((column) => reading.copied[column]!))
-      return encodeCanonical(list.pick(rows), some, cursor, pool, (i) => left.push(rows[i]!))
+      return canonical({ ...encoding, plan: some }, except, left)
     },
-    encodeText: (rows) => encodeText(list.pick(rows), plan, cursor, pool),
+    encodeText: (rows) => encodeText(list.pick(rows), encoding),
     rejectsOf: (refusals) =>
       finder.rejects(refusals.map((refusal) => reasonOf(refusal, originOf(refusal.row)))),
     originOf,
@@ -213,6 +221,25 @@ function wantedOf(batch: Batch, recordOfRow: Int32Array, wants: CarefulReading['
   return selection.length === rows.length ? batch : { ...batch, chunk: { ...chunk, selection } }
 }
 
+/** A row of the index, and the record that it is. */
+interface BadRow extends BadRecord {
+  readonly row: number
+}
+
+/** The rows with bytes that are no text. Those of a comment are found with the record behind it, and are nothing of it. */
+function badTextsOf(
+  engine: CsvEngine,
+  fields: Fields,
+  recordOfRow: Int32Array,
+  bytes: Buffer,
+): BadRow[] {
+  let row = 0
+  return findBadTexts(engine, bytes).flatMap((found) => {
+    while (row < recordOfRow.length && recordOfRow[row]! < found.record) row++
+    return recordOfRow[row] === found.record && !isText(fields, row) ? [{ ...found, row }] : []
+  })
+}
+
 /** Whether PostgreSQL can keep the fields of a row as text. */
 function isText({ bytes, offsets, fieldCount }: Fields, row: number): boolean {
   for (let k = row * fieldCount * 2; k < (row + 1) * fieldCount * 2; k += 2) {
@@ -227,25 +254,31 @@ function isText({ bytes, offsets, fieldCount }: Fields, row: number): boolean {
 
 /** Which record of the range each row of the index is: those that are no rows are left out. */
 function recordsOfRows(rowCount: number, notRows: readonly number[]): Int32Array {
-  const left = new Set(notRows)
+  const left = notRows.toSorted((a, b) => a - b)
   const records = new Int32Array(rowCount)
+  let next = 0
   for (let row = 0, record = 0; row < rowCount; record++) {
-    if (!left.has(record)) records[row++] = record
+    if (left[next] === record) next++
+    else records[row++] = record
   }
   return records
 }
 
-/** The chunk without rows that are some records. */
-function without(
-  chunk: Chunk,
-  firstIndexRow: number,
-  recordOfRow: Int32Array,
-  records: ReadonlySet<number>,
-): Chunk {
-  if (records.size === 0) return chunk
-  const rows = Int32Array.from({ length: countRows(chunk) }, (_, row) => row)
-  const selection = rows.filter((row) => !records.has(recordOfRow[firstIndexRow + row]!))
-  return selection.length === rows.length ? chunk : { ...chunk, selection }
+/** The chunk without some rows of the index, given in ascending order. */
+function without(chunk: Chunk, firstIndexRow: number, rows: readonly BadRow[]): Chunk {
+  const { rowCount } = chunk
+  const left = rows.flatMap(({ row }) => {
+    const here = row - firstIndexRow
+    return here >= 0 && here < rowCount ? [here] : []
+  })
+  if (left.length === 0) return chunk
+  const selection = new Int32Array(rowCount - left.length)
+  let next = 0
+  for (let row = 0, i = 0; row < rowCount; row++) {
+    if (left[next] === row) next++
+    else selection[i++] = row
+  }
+  return { ...chunk, selection }
 }
 
 /** Finds records of a range by their numbers. */

@@ -1,6 +1,7 @@
 import { claimedRows } from '../checkpoint/claims.ts'
 import type { Reject } from '../checkpoint/rejects.ts'
 import { decoderOf } from '../chunk/decode.ts'
+import { IndexedRowEncoder } from '../copy/binary/indexed-rows.ts'
 import { BlockPool } from '../copy/block-pool.ts'
 import { RowPlan } from '../copy/rows.ts'
 import { loadCarefully } from '../target/careful-chunk.ts'
@@ -35,6 +36,7 @@ export async function runCareful(session: Session): Promise<SessionEnd> {
     decoders: plan.fields.map(({ type }) => decoderOf(type)),
     plan: new RowPlan(plan.columns),
     copied: plan.columns,
+    encoder: new IndexedRowEncoder(),
   }
   try {
     const client = await connection.client

@@ -5,6 +5,7 @@ import { rollBack } from '../checkpoint/transaction.ts'
 import type { Range } from '../chunk/range.ts'
 import type { BlockPool } from '../copy/block-pool.ts'
 import type { CopyFormat, CopyPart } from '../copy/encode-chunk.ts'
+import { rowNumbers } from '../copy/row-list.ts'
 import { TargetError } from '../core/errors.ts'
 import { CopyIn } from './copy-in.ts'
 import { copyParts, copySql, type CopyTarget, RefusedRow, rowsDropped } from './copy-parts.ts'
@@ -22,15 +23,18 @@ export interface CarefulChunk {
   readonly suspects: readonly number[]
   /** What was rejected before it came to the server. */
   readonly rejects: readonly Reject[]
-  /** Rows, in ascending order, for one COPY; `left` is given those that only the server can read, as they are found. */
-  encode(rows: readonly number[], left: number[]): AsyncIterable<CopyPart>
+  /**
+   * All rows but some, given in ascending order, for one COPY; `left` is given those that only the server can read, as they
+   * are found.
+   */
+  encode(except: readonly number[], left: number[]): AsyncIterable<CopyPart>
   /** Some columns of them, by their places in the COPY. */
   encodeColumns(
-    rows: readonly number[],
+    except: readonly number[],
     columns: readonly number[],
     left: number[],
   ): AsyncIterable<CopyPart>
-  /** All columns of them, as text. */
+  /** All columns of some rows, in ascending order, as text. */
   encodeText(rows: readonly number[]): AsyncIterable<CopyPart>
   /** Refused rows as rejects. */
   rejectsOf(refusals: readonly Refusal[]): Reject[]
@@ -104,24 +108,19 @@ async function loadRows(
   { client, target, pool, probe }: CarefulLoading,
   chunk: CarefulChunk,
 ): Promise<Refusal[]> {
-  let suspects = [...chunk.suspects]
-  let plain = without(allRows(chunk), suspects)
+  let suspects = chunk.suspects
   await client.query('set constraints all immediate; savepoint chunk')
-  if (probe !== null && plain.length > 0) {
-    const found = await tryProbe(client, pool, chunk, plain, probe)
-    suspects = merged(suspects, found)
-    plain = without(plain, found)
+  if (probe !== null && suspects.length < chunk.rows) {
+    suspects = merged(suspects, await tryProbe(client, pool, chunk, suspects, probe))
   }
-  for (let surprises = 0; plain.length > 0; surprises++) {
+  for (let surprises = 0; suspects.length < chunk.rows; surprises++) {
     const left: number[] = []
-    const surprise = await tryCopy(client, target, pool, chunk, plain, left)
+    const surprise = await tryCopy(client, target, pool, chunk, suspects, left)
     suspects = merged(suspects, left)
-    plain = without(plain, left)
     if (surprise === null) break
     await client.query('rollback to savepoint chunk')
     const everybody = surprise.row === null || surprises === MOST_SURPRISES
     suspects = everybody ? allRows(chunk) : merged(suspects, [surprise.row])
-    plain = everybody ? [] : without(plain, [surprise.row])
   }
   if (suspects.length === 0) return []
   const refusals = await insertSuspects(client, target, chunk.encodeText(suspects), pool)
@@ -136,18 +135,14 @@ async function tryProbe(
   client: Client,
   pool: BlockPool,
   chunk: CarefulChunk,
-  rows: readonly number[],
+  except: readonly number[],
   probe: Probe,
-): Promise<number[]> {
+): Promise<readonly number[]> {
   try {
     const left: number[] = []
-    const parts = chunk.encodeColumns(rows, probe.columns, left)
+    const parts = chunk.encodeColumns(except, probe.columns, left)
     const found = await askProbe(client, probe, parts, pool)
-    const asked = without(rows, left)
-    return merged(
-      found.map((row) => asked[row]!),
-      left,
-    )
+    return merged(found.map(rowNumbers(merged(except, left))), left)
   } catch (thrown) {
     const error = wrapServerError(thrown)
     if (isFault(error)) throw error
@@ -156,13 +151,13 @@ async function tryProbe(
   }
 }
 
-/** Sends rows in one COPY; null when the server takes them all, else the one it has named, if it has. */
+/** Sends all rows but some in one COPY; null when the server takes them all, else the one it has named, if it has. */
 async function tryCopy(
   client: Client,
   target: CopyTarget,
   pool: BlockPool,
   chunk: CarefulChunk,
-  rows: readonly number[],
+  except: readonly number[],
   left: number[],
 ): Promise<{ readonly row: number | null } | null> {
   const begin = async (format: CopyFormat): Promise<CopyIn> => {
@@ -171,14 +166,15 @@ async function tryCopy(
     return copy
   }
   try {
-    const copied = await copyParts(chunk.encode(rows, left), pool, begin)
-    const sent = rows.length - left.length
+    const copied = await copyParts(chunk.encode(except, left), pool, begin)
+    const sent = chunk.rows - except.length - left.length
     if (copied !== sent) throw rowsDropped(copied, sent)
     return null
   } catch (thrown) {
     if (thrown instanceof RefusedRow) {
       if (!isAboutRow(thrown.refusal)) throw thrown.refusal
-      return { row: without(rows, left)[thrown.row] ?? null }
+      const row = rowNumbers(merged(except, left))(thrown.row)
+      return { row: row < chunk.rows ? row : null }
     }
     const error = wrapServerError(thrown)
     if (!isAboutRow(error)) throw error
@@ -195,17 +191,7 @@ function allRows({ rows }: CarefulChunk): number[] {
   return Array.from({ length: rows }, (_, row) => row)
 }
 
-/** Both lists are ascending, as the result is. */
-function without(rows: readonly number[], left: readonly number[]): number[] {
-  const kept: number[] = []
-  let next = 0
-  for (const row of rows) {
-    while (next < left.length && left[next]! < row) next++
-    if (left[next] !== row) kept.push(row)
-  }
-  return kept
-}
-
-function merged(a: readonly number[], b: readonly number[]): number[] {
-  return [...new Set([...a, ...b])].sort((x, y) => x - y)
+/** Ascending, each once. */
+function merged(a: readonly number[], b: readonly number[]): readonly number[] {
+  return b.length === 0 ? a : [...new Set([...a, ...b])].sort((x, y) => x - y)
 }

@@ -46,13 +46,18 @@ const LEFT = NOT_CANONICAL
 const FIELD_ROOM = 20
 
 /**
- * Writes tuples of COPY binary from the cursor's row on.
+ * Writes tuples of COPY binary from the cursor's row on, `most` at most.
  *
  * Shape: stops with 'full' when the next row may not fit into the block, with 'not-canonical' before a row that the
  *        server has to read as text, with 'end' after the last row. Only whole rows are written.
  */
-export function encodeBinaryRows(cursor: RowCursor, plan: RowPlan, block: Block): void {
-  const { count, selection, fieldOf, valuesOf } = cursor.rows
+export function encodeBinaryRows(
+  cursor: RowCursor,
+  plan: RowPlan,
+  block: Block,
+  most = Infinity,
+): void {
+  const { selection, fieldOf, valuesOf } = cursor.rows
   const { bytes, offsets, fieldCount, quote } = cursor.rows.fields
   const { kinds } = plan
   const columns = kinds.length
@@ -60,9 +65,10 @@ export function encodeBinaryRows(cursor: RowCursor, plan: RowPlan, block: Block)
   const limit = view.byteLength - 2 - FIELD_ROOM
   let at = block.length
   let i = cursor.row - cursor.base
+  const end = Math.min(cursor.rows.count, i + most)
   let stop: RowCursor['stop'] = 'end'
 
-  rows: for (; i < count; i++) {
+  rows: for (; i < end; i++) {
     const begin = at
     const row = selection === null ? i : selection[i]!
     const base = row * fieldCount

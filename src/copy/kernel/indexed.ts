@@ -2,7 +2,7 @@ import { encodeField, encodeNull, FIELD_ROOM } from './fields'
 import { CUT_OFF, NO_ROOM, ODD } from './outcome'
 import { findSeparator } from './separators'
 import { columnCount, crlf, delimiter, emptyIsNull, fieldCount, quote, scratch } from './settings'
-import { findQuote, undouble } from './text'
+import { findQuote, unquote } from './text'
 
 const LF: u8 = 10
 const CR: u8 = 13
@@ -105,7 +105,7 @@ export function encodeIndexed(
         let to = load<i32>(pair, 4)
         from += origin
         if (to < 0) {
-          to = undouble(from + 1, origin + ~to - 1, quoteByte, scratch)
+          to = unquote(from, origin + ~to, quoteByte, scratch)
           from = scratch
         } else to += origin
         at = encodeField(kind, from, to, at, limit)

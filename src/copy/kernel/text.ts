@@ -27,3 +27,17 @@ export function undouble(from: i32, to: i32, quote: u8, at: i32): i32 {
   }
   return at
 }
+
+/** Copies the raw field [from, to) to `at` without the quotes that only delimit, as ../../chunk/unquote.ts does. */
+export function unquote(from: i32, to: i32, quote: u8, at: i32): i32 {
+  let inside = false
+  for (let i = from; i < to; i++) {
+    const byte = load<u8>(i)
+    if (byte != quote) store<u8>(at++, byte)
+    else if (inside && i + 1 < to && load<u8>(i + 1) == quote) {
+      store<u8>(at++, quote)
+      i++
+    } else inside = !inside
+  }
+  return at
+}

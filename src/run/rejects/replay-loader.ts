@@ -3,6 +3,7 @@ import { rejectsToReplay } from '../../checkpoint/kept-rejects.ts'
 import type { Reject } from '../../checkpoint/rejects.ts'
 import type { Replayed } from '../../checkpoint/replays.ts'
 import { decoderOf } from '../../chunk/decode.ts'
+import { IndexedRowEncoder } from '../../copy/binary/indexed-rows.ts'
 import { BlockPool } from '../../copy/block-pool.ts'
 import { RowPlan } from '../../copy/rows.ts'
 import type { Logger } from '../../core/log.ts'
@@ -53,6 +54,7 @@ export class ReplayLoader {
       copied: mapping.columns,
       columns: target.columns,
       limits,
+      encoder: new IndexedRowEncoder(),
       pool: this.#pool,
     }
   }
