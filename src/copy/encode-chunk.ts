@@ -1,11 +1,10 @@
 import type { Chunk } from '../chunk/chunk.ts'
 import type { CsvRowEncoder } from './binary/csv-rows.ts'
-import type { IndexedRowEncoder } from './binary/indexed-rows.ts'
 import type { ResidentRows } from './binary/resident-rows.ts'
 import { BINARY_HEADER, BINARY_TRAILER, encodeBinaryRows } from './binary/rows.ts'
 import { type BlockPool, growBlock, isEmpty } from './block-pool.ts'
 import { Kind } from './kinds.ts'
-import { type Block, ChunkRows, type RowCursor, type RowPlan } from './rows.ts'
+import { type Block, ChunkRows, type RowCursor, type RowEncoder, type RowPlan } from './rows.ts'
 import { encodeTextRows } from './text-rows.ts'
 
 export type CopyFormat = 'binary' | 'text'
@@ -76,7 +75,8 @@ export async function* encodeChunk(
 export interface ChunkEncoding {
   readonly plan: RowPlan
   readonly cursor: RowCursor
-  readonly encoder: IndexedRowEncoder
+  /** Writes COPY binary. */
+  readonly encoder: RowEncoder
   readonly pool: BlockPool
 }
 

@@ -104,6 +104,11 @@ export class RowCursor {
   }
 }
 
+/** Writes rows from the cursor's one on into a block, moves the cursor and sets its `stop`. */
+export interface RowEncoder {
+  encode(cursor: RowCursor, plan: RowPlan, block: Block): void
+}
+
 /** Bytes to be sent, filled from `length` on. */
 export class Block {
   readonly buffer: Buffer

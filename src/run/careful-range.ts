@@ -5,7 +5,6 @@ import { type Chunk, chunkOf } from '../chunk/chunk.ts'
 import { FieldText } from '../chunk/column.ts'
 import type { Decode } from '../chunk/decode.ts'
 import type { BadRecord, Fields } from '../chunk/fields.ts'
-import type { IndexedRowEncoder } from '../copy/binary/indexed-rows.ts'
 import type { BlockPool } from '../copy/block-pool.ts'
 import {
   type ChunkEncoding,
@@ -15,7 +14,7 @@ import {
 } from '../copy/encode-chunk.ts'
 import type { ColumnLimits } from '../copy/column-limits.ts'
 import { RowList, rowNumbers } from '../copy/row-list.ts'
-import { type CopyColumn, RowCursor, RowPlan } from '../copy/rows.ts'
+import { type CopyColumn, RowCursor, type RowEncoder, RowPlan } from '../copy/rows.ts'
 import { findBadTexts } from '../source/csv/check-text.ts'
 import type { CsvDialect } from '../source/csv/dialect.ts'
 import type { CsvEngine } from '../source/csv/engine.ts'
@@ -41,7 +40,7 @@ export interface CarefulReading {
   /** Their names. */
   readonly columns: readonly string[]
   readonly limits: readonly ColumnLimits[]
-  readonly encoder: IndexedRowEncoder
+  readonly encoder: RowEncoder
   readonly pool: BlockPool
   /** Whether a row behind the stages is to be loaded, by its record in the range; all are where it is left out. */
   readonly wants?: ((record: number, part: readonly number[]) => boolean) | undefined

@@ -14,11 +14,9 @@ import { type CsvDialect, defaultDialect, type LineEnd } from '../../src/source/
 import type { CsvEngine } from '../../src/source/csv/engine.ts'
 import { fastEngine } from '../../src/source/csv/fast-engine.ts'
 import { generalEngine } from '../../src/source/csv/general-engine.ts'
-import { indexCareful } from '../../src/source/csv/index-careful.ts'
 import { recordAt, recordNumber } from '../../src/source/csv/locate.ts'
-import { nullFields } from '../../src/source/csv/null-text.ts'
-import { OffsetStore } from '../../src/source/csv/offset-store.ts'
 import { rowsOf } from '../helpers/corpora.ts'
+import { slowEngine } from '../helpers/slow-engine.ts'
 
 type Row = readonly (string | null)[]
 
@@ -322,9 +320,9 @@ describe('the engine that indexes what it can quickly', () => {
           const bytes = isSound ? withRecords(sound, odds) : Buffer.from(loose)
           const width = isSound ? (sound.rows[0]?.length ?? 1) : loosely
           const lineEnd = isSound ? sound.lineEnd : end
-          const engine = fastEngine({ ...defaultDialect, ...options, lineEnd })
-          const found = engine.index(bytes, width, 1)
-          const slow = byteByByte(bytes, width, { ...options, lineEnd })
+          const dialect = { ...defaultDialect, ...options, lineEnd }
+          const found = fastEngine(dialect).index(bytes, width, 1)
+          const slow = slowEngine(dialect).index(bytes, width, 1)
           const { rowCount, offsets } = found.fields
           const length = rowCount * width * 2
           expect(rowCount).toBe(slow.fields.rowCount)
@@ -355,30 +353,6 @@ function withRecords(
     from = at
   }
   return Buffer.concat([...pieces, bytes.subarray(from)])
-}
-
-function byteByByte(
-  bytes: Buffer,
-  fieldCount: number,
-  options: Pick<CsvDialect, 'nullText' | 'emptyLines' | 'lineEnd'>,
-) {
-  const structure = {
-    delimiter: 44,
-    quote: 34,
-    terminator: options.lineEnd === 'cr' ? 13 : 10,
-    crlf: options.lineEnd === 'crlf',
-    emptyIsNull: options.nullText === '',
-  }
-  const store = new OffsetStore()
-  const place = { byte: 0, record: 0, rows: 0 }
-  const bad: BadRecord[] = []
-  const skipped: number[] = []
-  const blanks = options.emptyLines === 'skip' ? skipped : null
-  indexCareful({ bytes, structure, fieldCount, store }, Infinity, place, bad, blanks)
-  const { offsets } = store
-  const fields = { bytes, rowCount: place.rows, fieldCount, offsets, quote: 34 }
-  if (options.nullText !== '') nullFields(fields, { ...defaultDialect, ...options })
-  return { fields, bad, skipped }
 }
 
 describe('a scan', () => {

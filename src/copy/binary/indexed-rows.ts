@@ -1,7 +1,7 @@
 import type { Fields } from '../../chunk/fields.ts'
 import { PAGE_BYTES } from '../../core/wasm.ts'
 import { kernelKind } from '../kinds.ts'
-import { Block, type ChunkRows, type RowCursor, type RowPlan } from '../rows.ts'
+import { Block, type ChunkRows, type RowCursor, type RowEncoder, type RowPlan } from '../rows.ts'
 import { encodeField } from './fields.ts'
 import { NO_ROOM, type RowKernel, SLACK_BYTES, startRowKernel } from './kernel.ts'
 import { encodeBinaryRows } from './rows.ts'
@@ -27,7 +27,7 @@ const WINDOW_AT = SELECTION_AT + OFFSET_BYTES / 2
  * Why:  rows and their offsets are copied into the kernel's memory, a window at a time, and still 1 % of bad rows cost half
  *       of what they cost with the loop in JavaScript. What the kernel does not take goes through that loop, row by row.
  */
-export class IndexedRowEncoder {
+export class IndexedRowEncoder implements RowEncoder {
   readonly #kernel: RowKernel
   readonly #memory: Buffer
   readonly #words: Int32Array
