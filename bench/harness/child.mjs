@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs'
  * @property {string} program
  * @property {readonly string[]} args
  * @property {Record<string, string>} [env]  added to the bench's environment
+ * @property {number} [exitCode]  the one it is to end with; 0 by default
  *
  * @typedef {object} Finished
  * @property {number} seconds        wall time of the whole process, start-up included
@@ -35,7 +36,7 @@ export function killChildren() {
  * @param {Command} command
  * @returns {Running}
  */
-export function start({ program, args, env }) {
+export function start({ program, args, env, exitCode = 0 }) {
   const begun = performance.now()
   const child = spawn(program, args, {
     env: { ...cleanEnvironment(), ...env },
@@ -61,7 +62,7 @@ export function start({ program, args, env }) {
   const finished = new Promise((resolve, reject) => {
     child.once('error', reject)
     child.once('close', (code, signal) => {
-      if (code === 0) return resolve({ seconds, peakRssBytes, stdout })
+      if (code === exitCode) return resolve({ seconds, peakRssBytes, stdout })
       // Errors end up in logs of CI: without the password of --to.
       const shown = [program, ...args].join(' ').replace(/(:\/\/[^:@/ ]*):[^@/ ]*@/g, '$1:***@')
       reject(new Error(`${shown}\nended with ${signal ?? `exit code ${code}`}\n${stdout}${stderr}`))

@@ -17,7 +17,7 @@ import { ratioByRound, spread } from './stats.mjs'
  * @property {(bench: Bench, data: DataFile) => Promise<void>} [prepare]  once, outside of the timing
  * @property {(load: Load) => readonly Command[]} commands  run at once and measured as one
  * @property {string} [view]  the query that says what its table must hold; by default all rows as they are
- * @property {(stdout: string, data: DataFile) => void} [check]  throws when its own report is wrong
+ * @property {(stdout: string, data: DataFile) => void | Promise<void>} [check]  throws when its own report is wrong
  *
  * @typedef {{ contender: Contender, data: DataFile }} Entry
  *
@@ -66,7 +66,7 @@ async function measure(bench, contender, data) {
   await bench.database.freshTable(data)
   const load = { data, url: bench.database.url, table: data.name }
   const finished = await runTogether(contender.commands(load))
-  contender.check?.(finished.stdout, data)
+  await contender.check?.(finished.stdout, data)
   await bench.verify(data, contender.name, contender.view)
   return finished
 }

@@ -57,7 +57,7 @@ export function loadCommand({ data, url, table }, { lanes, args = [], env = {} }
  * @param {number} [rowsLoaded]  what it must say; anything by default
  */
 export function loadReport(stdout, rowsLoaded) {
-  /** @type {{status?: string, rows?: {read: number, loaded: number}, peakRssBytes?: number}} */
+  /** @type {{status?: string, job?: string, rows?: {read: number, loaded: number}, peakRssBytes?: number}} */
   let report
   try {
     report = JSON.parse(stdout)

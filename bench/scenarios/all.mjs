@@ -4,6 +4,7 @@ import { run as copyRows } from './copy-rows.mjs'
 import { run as cutAlone } from './cut-alone.mjs'
 import { run as lineitem } from './lineitem.mjs'
 import { run as memory } from './memory.mjs'
+import { run as rejects } from './rejects.mjs'
 import { run as resume } from './resume.mjs'
 import { narrow, text, wide } from './shapes.mjs'
 import { run as stages } from './stages.mjs'
@@ -19,6 +20,7 @@ export const scenarios = {
   stages,
   'copy-rows': copyRows,
   'checkpoint-cost': checkpointCost,
+  rejects,
   memory,
   'cut-alone': cutAlone,
   resume,
