@@ -37,7 +37,7 @@ export function cleanEnd(bytes: Buffer, { terminator }: Structure): number {
  *
  * Shape: moves the place before the first record with anything out of the ordinary, for indexCareful to take it; or to
  *        `end`, which is that of cleanEnd().
- * Why:   four times as fast as the careful indexer, and nearly all records are of this kind. A loop over words of four
+ * Why:   three times as fast as the careful indexer, and nearly all records are of this kind. A loop over words of four
  *        bytes that writes down the separators, then one over these, gave 500 MB/s against 450 here, for twice the code.
  */
 export function indexClean(
