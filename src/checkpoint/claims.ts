@@ -9,6 +9,8 @@ export interface ClaimScope {
   readonly epoch: number
   readonly input: number
   readonly run: number
+  /** Where a crash of the server empties the table: then nothing is claimed after one. */
+  readonly unlogged?: boolean
 }
 
 /** What is stored with a claim, beside its range. */
@@ -64,7 +66,11 @@ export function claimSql(scope: ClaimScope, range: Range, counts: ClaimCounts): 
     counts.checksum,
     scope.run,
   ].map(integer)
-  return `with fence as (select id from ${schema}.job where id = ${integer(scope.job)} and epoch = ${integer(scope.epoch)} for share)
+  const kept =
+    scope.unlogged === true
+      ? ` and exists (select from ${schema}.crash_mark where crash_mark.job = ${integer(scope.job)})`
+      : ''
+  return `with fence as (select id from ${schema}.job where id = ${integer(scope.job)} and epoch = ${integer(scope.epoch)}${kept} for share)
     insert into ${schema}.claim (job, input, start_byte, end_byte, first_record, first_line, lines,
                                  read, loaded, rejected, added, filtered, checksum, run, facts)
     select id, ${values.join(', ')}, ${json(counts.facts)} from fence`

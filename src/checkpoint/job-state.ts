@@ -14,6 +14,8 @@ export interface JobTarget {
   readonly columns: readonly string[]
   /** Whether the job has created the table. */
   readonly created: boolean
+  /** A crash of the server empties it. */
+  readonly unlogged?: boolean
   /** Where the rows are until they are published; only for a job that publishes, and while it has rows to publish. */
   readonly staging?: JobStaging
   /** Rows that were published before. */
@@ -190,6 +192,7 @@ export async function updateTarget(
 export async function forgetJob(client: Client, stateSchema: string, job: HeldJob): Promise<void> {
   const schema = quoteIdentifier(stateSchema)
   await client.query(`delete from ${schema}.input where job = $1`, [job.id])
+  await client.query(`delete from ${schema}.crash_mark where job = $1`, [job.id])
   await client.query(`update ${schema}.job set target = null, options = null where id = $1`, [
     job.id,
   ])

@@ -1,10 +1,11 @@
 import type { Client } from 'pg'
 import { CheckpointError, TargetError, toError } from '../core/errors.ts'
 import { quoteIdentifier } from '../core/identifier.ts'
+import { crashMarkDdl } from './crash-mark.ts'
 import { inTransaction } from './transaction.ts'
 
 /** Raised with every change of the tables below. */
-const VERSION = 5
+const VERSION = 6
 
 /** What makes a schema of the version before one of this version. */
 const UPGRADES: Readonly<Record<number, (schema: string) => string>> = {
@@ -17,6 +18,7 @@ const UPGRADES: Readonly<Record<number, (schema: string) => string>> = {
       add column if not exists replayed_at timestamptz, add column if not exists replayed_by bigint,
       add column if not exists replayed_rows bigint;
     alter table ${schema}.run add column kind text not null default 'load'`,
+  6: crashMarkDdl,
 }
 
 /**
@@ -167,7 +169,8 @@ comment on table ${schema}.claim is 'a range of an input, committed together wit
 comment on column ${schema}.claim.added is 'rows that stages made of a record beyond the first: read + added = loaded + rejected + filtered';
 comment on column ${schema}.claim.checksum is 'CRC-32 of the bytes of the range';
 comment on column ${schema}.claim.facts is 'what stages have found out about the rows, by stage';
-${rejectDdl(schema)}`
+${rejectDdl(schema)}
+${crashMarkDdl(schema)}`
 }
 
 function rejectDdl(schema: string): string {

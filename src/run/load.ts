@@ -7,6 +7,7 @@ import { rejectReasons } from '../checkpoint/rejects.ts'
 import { prepareState } from '../checkpoint/schema.ts'
 import {
   AbortedError,
+  CheckpointError,
   ConfigError,
   RejectError,
   type RejectReason,
@@ -23,6 +24,7 @@ import { findTable, type Table } from '../target/catalog.ts'
 import { disconnect, reconnect, type Server } from '../target/connect.ts'
 import type { CopyTarget } from '../target/copy-parts.ts'
 import { breakConnection } from '../target/end-client.ts'
+import { requireNoCrash } from '../target/job-table.ts'
 import { isFault, wrapServerError } from '../target/server-error.ts'
 import { BufferPool } from './buffer-pool.ts'
 import { aborted, afterAbort } from './abort.ts'
@@ -298,6 +300,7 @@ async function runJob(
     epoch: job.epoch,
     run: job.run,
     input: prepared.input.id,
+    unlogged: table.isUnlogged && staging === null,
   }
   const target = copyTarget(prepared)
   const widening = prepared.ownTable && source.size === null && staging?.publication !== 'insert'
@@ -343,6 +346,11 @@ async function runJob(
     await lanes.load(plan, cuts, onLoaded, onMisfit, settings.signal)
     limit.finish()
   } catch (error) {
+    const isFenced = error instanceof CheckpointError && error.code === 'CHECKPOINT_FENCED'
+    // A chunk is shut out for this as well.
+    if (isFenced && scope.unlogged) {
+      await keeper.use((client) => requireNoCrash(client, settings.stateSchema, job.id, table))
+    }
     if (!(error instanceof RejectError)) throw error
     throw new RejectError(error.message, await reasons(), error)
   }
@@ -355,7 +363,10 @@ async function runJob(
   }
   const size = source.size ?? end
   if (staging === null) {
-    await keeper.use((client) => completeInput(client, settings.stateSchema, id, size))
+    await keeper.use(async (client) => {
+      if (scope.unlogged) await requireNoCrash(client, settings.stateSchema, job.id, table)
+      await completeInput(client, settings.stateSchema, id, size)
+    })
   } else {
     const { epoch } = plan.scope
     await publishJob(request, keeper, { epoch, input: id, size, filled: mapping.names })

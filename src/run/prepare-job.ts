@@ -22,6 +22,7 @@ import {
   requireSameStages,
 } from '../checkpoint/refusals.ts'
 import { replayedRows } from '../checkpoint/replays.ts'
+import { setCrashMark } from '../checkpoint/crash-mark.ts'
 import { inTransaction } from '../checkpoint/transaction.ts'
 import { verifyInput } from '../checkpoint/verify-input.ts'
 import type { InferredColumn } from '../copy/infer-types.ts'
@@ -30,7 +31,7 @@ import { quoteTable, type TableName } from '../core/identifier.ts'
 import { type Cut, cut, type CutLimits } from '../source/csv/cut.ts'
 import type { Table } from '../target/catalog.ts'
 import type { ConnectionTarget } from '../target/connect.ts'
-import { countRows, jobTarget } from '../target/job-table.ts'
+import { countRows, jobTarget, requireNoCrash } from '../target/job-table.ts'
 import { dropStaging } from '../target/staging.ts'
 import type { BufferPool } from './buffer-pool.ts'
 import { columnsBehind, inferredFields, tableFields } from './field-types.ts'
@@ -137,6 +138,7 @@ async function noteJob(
     ...source.identity,
     ...(checksum === null ? {} : { whole: { from: start.data.byte, crc32: checksum } }),
   }
+  if (table.isUnlogged && staging === null) await setCrashMark(client, stateSchema, job.id)
   const id = await addInput(client, stateSchema, job, source.name, identity, source.size)
   const input = { id, identity, size: source.size, completedAt: null }
   return { table, staging, fields, mapping, input, claims: [], ddl, ownTable: created }
@@ -185,6 +187,7 @@ async function resumeJob(
   const claims = await readClaims(client, settings.stateSchema, input.id)
   const replayed = await replayedRows(client, settings.stateSchema, job)
   await requireRows(client, before, table, loadedRows(claims), replayed)
+  await markedAgain(request, before, table, claims)
   const again = await inputAgain(request, input, claims)
   const done = again.completedAt !== null && start.source.size !== null
   const staging =
@@ -192,6 +195,24 @@ async function resumeJob(
     (settings.atomic && !done ? await stageMore(request, before, table, mapping) : null)
   const ownTable = before.created
   return { table, staging, fields, mapping, input: again, claims, ddl: null, ownTable }
+}
+
+/** Refuses an unlogged table that a crash has emptied; one that was made so since then is marked. */
+async function markedAgain(
+  { client, settings, job }: JobRequest,
+  before: JobTarget,
+  table: Table,
+  claims: readonly Claim[],
+): Promise<void> {
+  const { stateSchema } = settings
+  if (!table.isUnlogged || before.staging !== undefined) return
+  if (before.unlogged === true && claims.length > 0) {
+    return requireNoCrash(client, stateSchema, job.id, table)
+  }
+  await inTransaction(client, async () => {
+    await setCrashMark(client, stateSchema, job.id)
+    await updateTarget(client, stateSchema, job.id, { ...before, unlogged: true })
+  })
 }
 
 /** Makes another staging table for a job whose rows so far are published. */

@@ -8,6 +8,7 @@ import {
   lockJob,
   updateTarget,
 } from '../checkpoint/job-state.ts'
+import { setCrashMark } from '../checkpoint/crash-mark.ts'
 import { requireSameTarget, targetChanged } from '../checkpoint/refusals.ts'
 import { inTransaction } from '../checkpoint/transaction.ts'
 import { TargetError } from '../core/errors.ts'
@@ -119,6 +120,7 @@ async function publish(
   const table = (await findTable(client, name))!
   const published = { ...jobTarget(table, target.created), published: loaded }
   await updateTarget(client, stateSchema, job.id, published)
+  if (table.isUnlogged) await setCrashMark(client, stateSchema, job.id)
   await completeInput(client, stateSchema, input, size)
 }
 

@@ -1,9 +1,12 @@
+import { TargetError } from '../core/errors.ts'
 import type { QueryValue, TargetQueries, TextRow } from '../stage/stage.ts'
 import type { ConnectionTarget } from '../target/connect.ts'
 import { queryText } from '../target/query.ts'
 import { isFault } from '../target/server-error.ts'
 import { LaneConnection } from './lane-connection.ts'
 
+/** SQLSTATE of what may not be done where nothing may be written. */
+const READ_ONLY = '25006'
 /** What is only read may be asked again over another connection. */
 const ONLY_READ = 'set default_transaction_read_only = on'
 
@@ -64,8 +67,18 @@ export class StageConnection implements TargetQueries {
         return rows
       } catch (error) {
         if (!isFault(error) || this.#givenUp) throw error
+        if (error.server.sqlstate === READ_ONLY) throw onlyRead(error)
         asked = connection.reopen(error)
       }
     }
   }
+}
+
+/** That nothing may be written is our own doing, and does not pass. */
+function onlyRead(error: TargetError): TargetError {
+  const { server } = error
+  return new TargetError('TARGET_REFUSED', 'a stage may read from the database, not write', {
+    server,
+    cause: error,
+  })
 }

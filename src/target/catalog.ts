@@ -19,12 +19,14 @@ export interface Table extends TableName {
   readonly oid: number
   /** Changes when TRUNCATE or a rewrite gives the table new storage; 0 for a partitioned table. */
   readonly fileNode: number
+  /** A crash of the server empties it. */
+  readonly isUnlogged: boolean
   readonly columns: readonly TableColumn[]
 }
 
 /** Looks a table up; null when there is none. Views and foreign tables that take COPY are tables here. */
 export async function findTable(client: Client, name: TableName): Promise<Table | null> {
-  const found = await client.query<{ oid: number; file_node: number }>(TABLE, [
+  const found = await client.query<{ oid: number; file_node: number; unlogged: boolean }>(TABLE, [
     name.schema,
     name.table,
   ])
@@ -36,6 +38,7 @@ export async function findTable(client: Client, name: TableName): Promise<Table 
     table: name.table,
     oid: row.oid,
     fileNode: row.file_node,
+    isUnlogged: row.unlogged,
     columns: columns.rows.map((column) => ({
       name: column.name,
       type: column.type,
@@ -63,7 +66,8 @@ const SCHEMA_OF = `
     current_schema()::text) as schema`
 
 const TABLE = `
-  select c.oid::int8::float8 as oid, coalesce(pg_catalog.pg_relation_filenode(c.oid), 0)::int8::float8 as file_node
+  select c.oid::int8::float8 as oid, coalesce(pg_catalog.pg_relation_filenode(c.oid), 0)::int8::float8 as file_node,
+         c.relpersistence = 'u' as unlogged
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
    where n.nspname = $1 and c.relname = $2 and c.relkind in ('r', 'p', 'v', 'f')`
 

@@ -1,7 +1,8 @@
 import type { Client } from 'pg'
 import type { JobTarget } from '../checkpoint/job-state.ts'
+import { hasCrashMark } from '../checkpoint/crash-mark.ts'
 import { targetChanged } from '../checkpoint/refusals.ts'
-import { quoteTable } from '../core/identifier.ts'
+import { quoteTable, type TableName } from '../core/identifier.ts'
 import type { Table } from './catalog.ts'
 
 /** A table as its job remembers it. */
@@ -13,6 +14,7 @@ export function jobTarget(table: Table, created: boolean): JobTarget {
     fileNode: table.fileNode,
     columns: table.columns.map((column) => `${column.name} ${column.type}`),
     created,
+    ...(table.isUnlogged ? { unlogged: true } : {}),
   }
 }
 
@@ -44,6 +46,23 @@ export async function requireLoadedRows(
       `${now.schema}.${now.table} was truncated or rewritten: it has ${String(rows)} rows, ${String(loaded)} were loaded`,
     )
   }
+}
+
+/**
+ * Refuses to go on when the server has crashed since an unlogged table was loaded into, which has emptied it.
+ *
+ * Errors: CHECKPOINT_TARGET_CHANGED.
+ */
+export async function requireNoCrash(
+  client: Client,
+  stateSchema: string,
+  job: number,
+  { schema, table }: TableName,
+): Promise<void> {
+  if (await hasCrashMark(client, stateSchema, job)) return
+  throw targetChanged(
+    `${schema}.${table} is unlogged, and was emptied by a crash of the server: what was loaded into it is gone`,
+  )
 }
 
 export async function countRows(client: Client, table: Table): Promise<number> {

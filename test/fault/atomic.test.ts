@@ -177,7 +177,7 @@ describe('an atomic load that is stopped or disturbed', () => {
     )
     const run = await load.ended
     expect(run.code, run.stderr).toBe(0)
-    expect(run.stderr).toContain('lost while publishing')
+    expect(run.stderr).toContain('the publication was held up')
     await expectExact('cut')
   })
 

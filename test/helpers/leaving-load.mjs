@@ -46,6 +46,13 @@ function endless(act) {
   return Readable.from(pieces(), { objectMode: false })
 }
 
+/** The address of a database that is not there. */
+function noDatabase() {
+  const address = new URL(url)
+  address.pathname += '_none'
+  return address.href
+}
+
 function stopped() {
   stop.abort()
   return endless(fail)
@@ -93,7 +100,7 @@ const cases = {
   'it is stopped before types are inferred': () => ({ input: endless(() => stop.abort()) }),
   'it was stopped before it began': () => ({ input: stopped() }),
   'there is no server': () => ({ input: endless(fail), to: 'postgres://127.0.0.1:1/none' }),
-  'there is no such database': () => ({ input: good, to: `${url}_none` }),
+  'there is no such database': () => ({ input: good, to: noDatabase() }),
   'there is no such file': () => ({ input: join(dir, 'missing.csv') }),
   'its stream fails': () => ({ input: endless(fail) }),
   'its stream fails, inline': () => ({ input: endless(fail), stages: [all] }),

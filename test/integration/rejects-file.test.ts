@@ -189,7 +189,7 @@ describe('the list of rejects', () => {
     expect(run.code, run.stderr).toBe(0)
     const list = await runCli(['rejects', 'list', 'listed', '--to', db.url])
     expect(list.stdout).toContain('22P02, column a')
-    expect(list.stdout).toContain('\\x1b[31mred')
+    expect(list.stdout).toContain('\\u001b[31mred')
     expect(list.stdout).not.toContain('\u001b')
     const json = await runCli([
       'rejects',

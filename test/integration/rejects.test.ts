@@ -365,7 +365,7 @@ describe('a trigger that always asks for another try', () => {
         $$ begin raise exception 'try again' using errcode = '40001'; end $$;
       create trigger never before insert on never for each row execute function never()`)
     const input = await dir.write('never.csv', 'k\n1\n')
-    await expect(load({ input, to: db.url, table: 'never' })).rejects.toMatchObject({
+    await expect(load({ input, to: db.url, table: 'never', retryFor: 500 })).rejects.toMatchObject({
       server: { sqlstate: '40001' },
     })
     await db.query('drop table never')

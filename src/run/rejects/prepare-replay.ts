@@ -8,6 +8,7 @@ import type { CsvDialect } from '../../source/csv/dialect.ts'
 import type { CsvEngine } from '../../source/csv/engine.ts'
 import { selectEngine } from '../../source/csv/select-engine.ts'
 import { findTable } from '../../target/catalog.ts'
+import { requireNoCrash } from '../../target/job-table.ts'
 import type { CopyTarget } from '../../target/copy-parts.ts'
 import type { FieldInfo } from '../lane-protocol.ts'
 import type { Mapping } from '../mapping.ts'
@@ -34,6 +35,7 @@ export interface ReplayPlan {
  */
 export async function prepareReplay(
   client: Client,
+  stateSchema: string,
   job: HeldJob,
   stages: RunStages,
   given: boolean,
@@ -47,6 +49,7 @@ export async function prepareReplay(
 
   const table = await findTable(client, before)
   requireSameTable(before, table)
+  if (before.unlogged === true) await requireNoCrash(client, stateSchema, job.id, before)
   const start = { fieldCount: options.fields.count, names: options.fields.names }
   const fields = fieldsAgain({ start, stages, types: {} }, table, options)
   // Behind other stages the columns of a table of the job's own are known by their names alone.

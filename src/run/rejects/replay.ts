@@ -125,7 +125,9 @@ async function replayHeld(held: HeldReplay): Promise<ReplaySummary> {
   const began = performance.now()
   try {
     const given = options.stages !== undefined
-    const plan = await keeper.use((client) => prepareReplay(client, job, stages, given))
+    const plan = await keeper.use((client) =>
+      prepareReplay(client, stateSchema, job, stages, given),
+    )
     await replayAll(held, plan)
     const { schema, table } = plan.target.table
     return await keeper.use(async (client) => {

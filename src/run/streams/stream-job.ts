@@ -18,6 +18,7 @@ import {
   requireSameStages,
   requireSameTarget,
 } from '../../checkpoint/refusals.ts'
+import { setCrashMark } from '../../checkpoint/crash-mark.ts'
 import { inTransaction } from '../../checkpoint/transaction.ts'
 import type { Position } from '../../chunk/range.ts'
 import { CheckpointError } from '../../core/errors.ts'
@@ -25,7 +26,7 @@ import type { TableName } from '../../core/identifier.ts'
 import type { InputIdentity } from '../../source/bytes/byte-source.ts'
 import type { Table } from '../../target/catalog.ts'
 import { typeName } from '../../target/create-table.ts'
-import { jobTarget, requireLoadedRows } from '../../target/job-table.ts'
+import { jobTarget, requireLoadedRows, requireNoCrash } from '../../target/job-table.ts'
 import { dropStaging } from '../../target/staging.ts'
 import { sqlName } from '../field-types.ts'
 import { mapInSlotOrder, type Mapping } from '../mapping.ts'
@@ -114,6 +115,7 @@ function beginJob(known: StreamJob, chunk: StreamChunk): Promise<ReadyJob> {
     const mapping = mapInSlotOrder(table, chunk.schema.columns, { byPosition: target.created })
     const { name, identity } = chunk.place.origin
     await describeJob(client, stateSchema, job, target, optionsOf(chunk, mapping))
+    if (table.isUnlogged) await setCrashMark(client, stateSchema, job.id)
     const input = await addInput(client, stateSchema, job, name, identity ?? {}, null)
     return { table, mapping, input }
   })
@@ -133,12 +135,18 @@ async function makeTable(known: StreamJob, chunk: StreamChunk): Promise<Table> {
  *
  * Errors: CHECKPOINT_TARGET_CHANGED.
  */
-export async function requireTarget({ client, job, table, claims }: StreamJob): Promise<void> {
+export async function requireTarget(known: StreamJob): Promise<void> {
+  const { client, stateSchema, job, table, claims } = known
   const before = job.target as JobTarget
   requireSameAtomicity(job.options as JobOptions, false)
   requireSameTarget(before, table === null ? null : jobTarget(table, before.created))
   const rows = claims.reduce((sum, claim) => sum + claim.loaded, 0)
-  if (table !== null) await requireLoadedRows(client, before, table, rows)
+  if (table === null) return
+  await requireLoadedRows(client, before, table, rows)
+  if (!table.isUnlogged) return
+  if (before.unlogged === true && claims.length > 0) {
+    await requireNoCrash(client, stateSchema, job.id, table)
+  } else await setCrashMark(client, stateSchema, job.id)
 }
 
 function resumeJob({ job, table, name }: StreamJob, input: JobInput, chunk: StreamChunk): ReadyJob {

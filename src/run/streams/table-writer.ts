@@ -15,6 +15,7 @@ import { findTable } from '../../target/catalog.ts'
 import { ChunkLoader } from '../../target/chunk-transaction.ts'
 import { connect, type ConnectionTarget, disconnect, type Server } from '../../target/connect.ts'
 import { RefusedRow } from '../../target/copy-parts.ts'
+import { requireNoCrash } from '../../target/job-table.ts'
 import { wrapServerError } from '../../target/server-error.ts'
 import { aborted } from '../abort.ts'
 import { badValueError, refusedRowError } from '../bad-row.ts'
@@ -212,7 +213,8 @@ export class TableWriter extends Writable {
     const { table, mapping, input } = ready
     const { stateSchema, job } = this.#job
     const target = { table, columns: mapping.names }
-    const scope = { stateSchema, job: job.id, epoch: job.epoch, run: job.run, input }
+    const { isUnlogged: unlogged } = table
+    const scope = { stateSchema, job: job.id, epoch: job.epoch, run: job.run, input, unlogged }
     const onEnd = (feed: RangeFeed, outcome: 'committed' | 'done'): void => {
       const { end, firstRecord, records, firstLine, lines } = feed.range
       this.#position = { byte: end, record: firstRecord + records, line: firstLine + lines }
@@ -230,7 +232,13 @@ export class TableWriter extends Writable {
     const id = this.#loading?.input ?? input?.id
     const end = this.#position?.byte ?? 0
     if (id !== undefined) {
-      await this.#keeper.use((client) => completeInput(client, stateSchema, id, end))
+      const table = this.#loading?.table
+      await this.#keeper.use(async (client) => {
+        if (table?.isUnlogged === true) {
+          await requireNoCrash(client, stateSchema, this.#job.job.id, table)
+        }
+        await completeInput(client, stateSchema, id, end)
+      })
     }
     await this.#end('complete', null)
     await this.#close()

@@ -104,14 +104,14 @@ function querySql(
 ): string {
   const columns = keys.map(({ name }) => `t.${quoteIdentifier(name)}`)
   const values = made.map(({ name }) => `, t.${quoteIdentifier(name)}::text`)
-  const arrays = keys.map((_, i) => `$${String(i + 1)}::text[]`)
+  const arrays = keys.map((_, i) => `pg_catalog.unnest($${String(i + 1)}::text[])`)
   const names = keys.map((_, i) => `key${String(i + 1)}`)
   const casts = keys.map(({ keyType }, i) => `${names[i]!}::${keyType} as ${names[i]!}`)
   const equal = columns.map((column, i) => `${column} = k.${names[i]!}`)
   return `
     select k.n, pg_catalog.num_nonnulls(${columns[0]!})${values.join('')}
       from (select n, ${casts.join(', ')}
-              from pg_catalog.unnest(${arrays.join(', ')}) with ordinality as given(${names.join(', ')}, n)
+              from rows from (${arrays.join(', ')}) with ordinality as given(${names.join(', ')}, n)
             offset 0) k
       left join ${table.name} t on ${equal.join(' and ')}
      limit $${String(keys.length + 1)}::int8`
