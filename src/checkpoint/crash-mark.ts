@@ -8,7 +8,7 @@ import { quoteIdentifier } from '../core/identifier.ts'
  */
 export function crashMarkDdl(schema: string): string {
   return `
-create unlogged table ${schema}.crash_mark (job bigint primary key);
+create unlogged table if not exists ${schema}.crash_mark (job bigint primary key);
 comment on table ${schema}.crash_mark is 'a job that loads into an unlogged table: a crash of the server empties both';
 revoke all on ${schema}.crash_mark from public;`
 }

@@ -12,7 +12,7 @@ import { backends, claimedRows, type RunningLoad, startLoad, until } from '../he
 import { stagedThings } from '../helpers/staged-jobs.ts'
 import { useTempDir } from '../helpers/temp-dir.ts'
 
-const ROUNDS = 8
+const ROUNDS = 4
 const ROWS = 200_000
 const SEED = Number(process.env['MILLRACE_FAULT_SEED'] ?? Math.floor(Math.random() * 1e6))
 

@@ -14,7 +14,7 @@ import {
 } from '../helpers/loads.ts'
 import { useTempDir } from '../helpers/temp-dir.ts'
 
-const ROUNDS = 5
+const ROUNDS = 3
 const ROWS = 300_000
 const SEED = Number(process.env['MILLRACE_FAULT_SEED'] ?? Math.floor(Math.random() * 1e6))
 

@@ -12,7 +12,7 @@ import { claimedRows, startLoad, until } from '../helpers/loads.ts'
 import { useTempDir } from '../helpers/temp-dir.ts'
 
 /** Of the campaign that `npm run test:faults` runs in full. */
-const ROUNDS = 6
+const ROUNDS = 3
 const ROWS = 400_000
 const SEED = Number(process.env['MILLRACE_FAULT_SEED'] ?? Math.floor(Math.random() * 1e6))
 

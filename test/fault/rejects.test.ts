@@ -11,8 +11,8 @@ import { planRound, runLoader } from '../helpers/kill-campaign.mjs'
 import { noBackendLeft, startLoad } from '../helpers/loads.ts'
 import { useTempDir } from '../helpers/temp-dir.ts'
 
-const ROUNDS = 5
-const ROWS = 100_000
+const ROUNDS = 2
+const ROWS = 60_000
 const SEED = Number(process.env['MILLRACE_FAULT_SEED'] ?? Math.floor(Math.random() * 1e6))
 
 const db = useDatabase()

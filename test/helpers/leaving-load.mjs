@@ -104,7 +104,7 @@ const cases = {
   'there is no such file': () => ({ input: join(dir, 'missing.csv') }),
   'its stream fails': () => ({ input: endless(fail) }),
   'its stream fails, inline': () => ({ input: endless(fail), stages: [all] }),
-  'the server says nothing': () => ({ input: good, to: silentUrl }),
+  'the server says nothing': () => ({ input: good, to: silentUrl, ioTimeout: 1500 }),
   'it is stopped while it waits for a lock': () => ({ input: good, table: 'locked' }),
   'it is stopped while it waits for a lock, inline': () => ({
     ...{ input: good, table: 'locked_inline' },

@@ -352,7 +352,7 @@ describe('a checkpoint of the version before', () => {
       'alter table old_state.claim drop column added, drop column facts; drop table old_state.reject; alter table old_state.run drop column kind; update old_state.version set version = 1',
     )
     expect(await load(options)).toMatchObject({ status: 'already-complete' })
-    expect(await db.query('select version from old_state.version')).toEqual([{ version: 5 }])
+    expect(await db.query('select version from old_state.version')).toEqual([{ version: 6 }])
     expect(await db.query('select added::int from old_state.claim')).toEqual([{ added: 0 }])
   })
 })
