@@ -113,6 +113,19 @@ export async function claimedRows(
   return row === undefined ? null : { loaded: Number(row.loaded), rejected: Number(row.rejected) }
 }
 
+/** Bytes of an input that are claimed. */
+export async function claimedBytes(
+  client: Client,
+  stateSchema: string,
+  input: number,
+): Promise<number> {
+  const result = await client.query<{ bytes: string }>(
+    `select coalesce(sum(end_byte - start_byte), 0) as bytes from ${quoteIdentifier(stateSchema)}.claim where input = $1`,
+    [input],
+  )
+  return Number(result.rows[0]!.bytes)
+}
+
 /** All claims of an input, in the order of the file. */
 export async function readClaims(
   client: Client,

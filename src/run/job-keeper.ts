@@ -7,6 +7,7 @@ import type { Logger } from '../core/log.ts'
 import { type ConnectionTarget, disconnect, reconnect } from '../target/connect.ts'
 import { breakConnection } from '../target/end-client.ts'
 import { isFault, wrapServerError } from '../target/server-error.ts'
+import { LostChunks } from './lost-chunks.ts'
 
 const BEAT_EVERY_MS = 5000
 
@@ -75,7 +76,7 @@ export class JobKeeper {
         return await work(this.#client)
       } catch (thrown) {
         const error = wrapServerError(thrown)
-        if (!isFault(error)) throw error
+        if (!isFault(error) || error instanceof LostChunks) throw error
         const level = fault === null ? 'warn' : 'debug'
         this.#log[level]({ reason: error.message }, 'the run was held up, trying again')
         await backoff.pause(error)

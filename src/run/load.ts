@@ -33,6 +33,7 @@ import type { LoadPlan } from './lane-protocol.ts'
 import { Lanes, type LoadedRange, type OnMisfit, RANGES_PER_LANE } from './lanes.ts'
 import { JobKeeper } from './job-keeper.ts'
 import { RETRY_FOR_MS } from './lane-connection.ts'
+import { LostChunks, requireClaims } from './lost-chunks.ts'
 import { missingSummary, openUnlessMissing } from './missing-input.ts'
 import { noteFailure } from './note-failure.ts'
 import { type LoadOptions, type PlainOptions, plainOptions, type Settings } from './options.ts'
@@ -85,7 +86,7 @@ export async function load(given: LoadOptions): Promise<Summary> {
       answered ||= fault.code !== 'TARGET_UNREACHABLE' || fault.server.sqlstate !== undefined
       if (!answered && backoff.tries === FIRST_TRIES - 1) throw fault
       const level = answered ? 'warn' : 'debug'
-      settings.log[level]({ reason: fault.message }, 'the load could not begin, trying again')
+      settings.log[level]({ reason: fault.message }, 'the load has to begin again')
       await backoff.pause(fault).catch((last: unknown) => {
         throw settings.signal.aborted ? aborted(last) : last
       })
@@ -93,7 +94,7 @@ export async function load(given: LoadOptions): Promise<Summary> {
   }
 }
 
-/** A fault came before anything was loaded, and the input can be read from its start again. */
+/** A fault came before anything was loaded, or what was loaded is lost; and the input can be read from its start again. */
 class NotBegun extends Error {
   readonly fault: TargetError
   /** The connection that the job was to be held over. The server may not have noticed that it is lost. */
@@ -211,7 +212,9 @@ async function loadFrom(
   const { ioTimeout } = settings
   const connection = { server: options.to, applicationName: 'millrace', ioTimeout }
   const mayBeginAgain = (error: unknown): error is TargetError =>
-    isFault(error) && start.source.size !== null && !lanes.isLoading
+    isFault(error) &&
+    start.source.size !== null &&
+    (error instanceof LostChunks || !lanes.isLoading)
   const connecting = reconnect(connection, lost, '', settings.signal)
   const client = await connecting.catch((error: unknown) => {
     throw mayBeginAgain(error) ? new NotBegun(error, null) : error
@@ -356,20 +359,25 @@ async function runJob(
   }
   if (limit.rejected > 0) tally.rejected(await reasons())
   await source.verify()
+  const size = source.size ?? end
+  const requireAll = (client: Client): Promise<void> =>
+    requireClaims(client, settings.stateSchema, id, size - data.byte)
+  await keeper.use(requireAll)
   const nothingNew = prepared.input.completedAt !== null && tally.progress().chunks === 0
   if (!nothingNew) {
     const onFindings = tally.judged.bind(tally)
     await judgeQuality(request, keeper, { input: id, fields: plan.fields, onFindings })
   }
-  const size = source.size ?? end
   if (staging === null) {
     await keeper.use(async (client) => {
       if (scope.unlogged) await requireNoCrash(client, settings.stateSchema, job.id, table)
+      await requireAll(client)
       await completeInput(client, settings.stateSchema, id, size)
     })
   } else {
     const { epoch } = plan.scope
-    await publishJob(request, keeper, { epoch, input: id, size, filled: mapping.names })
+    const from = data.byte
+    await publishJob(request, keeper, { epoch, input: id, from, size, filled: mapping.names })
   }
   return nothingNew ? 'already-complete' : 'complete'
 }

@@ -20,6 +20,7 @@ import { dropStaging, insertStaged, showTable } from '../target/staging.ts'
 import { aborted } from './abort.ts'
 import type { JobKeeper } from './job-keeper.ts'
 import { LaneConnection } from './lane-connection.ts'
+import { LostChunks, requireClaims } from './lost-chunks.ts'
 import type { JobRequest } from './prepare-job.ts'
 import { takenPlace } from './staged-job.ts'
 
@@ -27,6 +28,8 @@ import { takenPlace } from './staged-job.ts'
 export interface Publication {
   readonly epoch: number
   readonly input: number
+  /** Its first byte of data. */
+  readonly from: number
   /** Bytes of the input, which is complete with it. */
   readonly size: number
   /** Columns that were loaded. */
@@ -96,7 +99,7 @@ async function tryPublish(
     return null
   } catch (thrown) {
     const error = wrapServerError(thrown)
-    if (isFault(error)) return error
+    if (isFault(error) && !(error instanceof LostChunks)) return error
     throw refusal(error, request)
   }
 }
@@ -104,12 +107,13 @@ async function tryPublish(
 async function publish(
   client: Client,
   { settings, job, name }: JobRequest,
-  { epoch, input, size, filled }: Publication,
+  { epoch, input, from, size, filled }: Publication,
 ): Promise<void> {
   const { stateSchema } = settings
   const target = await lockJob(client, stateSchema, job.id, epoch)
   if (target.staging === undefined) return // it was committed before the connection was lost
   const claims = await readClaims(client, stateSchema, input)
+  await requireClaims(client, stateSchema, input, size - from)
   const loaded = claims.reduce((sum, claim) => sum + claim.loaded, 0)
   const rows = loaded - (target.published ?? 0)
   const { staging, ...rest } = target

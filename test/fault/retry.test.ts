@@ -80,7 +80,7 @@ describe('a fault', () => {
       }
       const run = await runLoad({ ...db, url: proxy.url }, loads.argsOf('begun_anew'))
       expect(run.code, run.stderr).toBe(0)
-      expect(run.stderr).toMatch(/the load could not begin, trying again/)
+      expect(run.stderr).toMatch(/the load has to begin again/)
       await loads.expectExact('begun_anew')
     } finally {
       await proxy.close()

@@ -20,6 +20,7 @@ import { wrapServerError } from '../../target/server-error.ts'
 import { aborted } from '../abort.ts'
 import { badValueError, refusedRowError } from '../bad-row.ts'
 import { JobKeeper } from '../job-keeper.ts'
+import { requireClaims } from '../lost-chunks.ts'
 import { COMMIT_LATER, LaneConnection, RETRY_FOR_MS } from '../lane-connection.ts'
 import { resolveTable } from '../plan.ts'
 import { VERSION } from '../version.ts'
@@ -113,6 +114,8 @@ export class TableWriter extends Writable {
   #feed: RangeFeed | null = null
   #loaded: Promise<void> = Promise.resolve()
   #position: Position | null
+  /** Where the first range of all starts; null before it. */
+  #first: number | null
   /** Where the next range starts; null where any may come. */
   #next: number | null
   /** Of the chunk before, in its range. */
@@ -129,6 +132,7 @@ export class TableWriter extends Writable {
     super({ objectMode: true, highWaterMark: 2 })
     this.#job = job
     this.#position = position
+    this.#first = job.claims[0]?.start ?? null
     this.#next = position?.byte ?? null
     this.#keeper = new JobKeeper(
       job.client,
@@ -205,6 +209,7 @@ export class TableWriter extends Writable {
     this.#ordinal = ordinal
     if (ordinal > 0) return
     if (range.start !== (this.#next ?? range.start)) throw notNext(range, this.#next!)
+    this.#first ??= range.start
     this.#next = range.end
   }
 
@@ -237,6 +242,7 @@ export class TableWriter extends Writable {
         if (table?.isUnlogged === true) {
           await requireNoCrash(client, stateSchema, this.#job.job.id, table)
         }
+        await requireClaims(client, stateSchema, id, end - (this.#first ?? end))
         await completeInput(client, stateSchema, id, end)
       })
     }
