@@ -102,7 +102,7 @@ async function endOlderRuns(client: Client, schema: string, key: string): Promis
 /** Ends the connections of the lanes of some runs, whatever they do. */
 export async function endConnections(client: Client, runs: readonly number[]): Promise<void> {
   await client.query(
-    `select pg_terminate_backend(pid) from pg_stat_activity
+    `select pg_catalog.pg_terminate_backend(pid) from pg_stat_activity
       where datname = current_database() and usename = current_user and application_name = any($1)`,
     [runs.map(laneName)],
   )

@@ -53,7 +53,7 @@ export async function connect(
   watch(client, timeout, () => lookAt(target, pid, Math.min(timeout / 4, CONNECT_TIMEOUT_MS)))
   try {
     const name = escapeLiteral(target.applicationName)
-    const asked = `set application_name = ${name}; ${SESSION}; ${session}; select pg_backend_pid() as pid`
+    const asked = `set application_name = ${name}; ${SESSION}; ${session}; select pg_catalog.pg_backend_pid() as pid`
     const found = (await client.query(asked)) as unknown as QueryResult<{ pid: number }>[]
     // Behind a pooler the server's process is another one with each transaction.
     if (found.at(-1)?.rows[0]?.pid !== pid) pid = null
@@ -87,7 +87,7 @@ export async function reconnect(
   try {
     // By its name too: behind a pooler, or after a while, the number may be of somebody else.
     await client.query(
-      `select pg_terminate_backend(pid) from pg_stat_activity
+      `select pg_catalog.pg_terminate_backend(pid) from pg_stat_activity
         where pid = $1 and application_name = $2 and datname = current_database() and usename = current_user`,
       [processOf(lost), target.applicationName],
     )

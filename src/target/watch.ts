@@ -67,7 +67,7 @@ export function processOf(client: Client): number | null {
 export async function sightOf(client: Client, pid: number | null): Promise<Sight> {
   const found = await client.query<{ isWaiting: boolean; sign: string }>(
     `select a.state <> 'active' or a.wait_event_type = 'Client' is true as "isWaiting",
-            concat_ws(' ', a.state_change, a.wait_event, c.bytes_processed) as sign
+            pg_catalog.concat_ws(' ', a.state_change, a.wait_event, c.bytes_processed) as sign
        from pg_stat_activity a left join pg_stat_progress_copy c on c.pid = a.pid
       where a.pid = $1`,
     [pid],

@@ -1,60 +1,15 @@
-import { writeFile } from 'node:fs/promises'
-import pg from 'pg'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { OwnServer } from '../helpers/faults/own-server.ts'
-import { type FaultProxy, openFaultProxy } from '../helpers/faults/proxy.ts'
-import { type RunningLoad, startLoad, until } from '../helpers/loads.ts'
+import { expect, test } from 'vitest'
+import { useCrashingServer } from '../helpers/faults/crashing-server.ts'
+import { until } from '../helpers/loads.ts'
 import { useTempDir } from '../helpers/temp-dir.ts'
 
 const ROWS = 20_000
 
-const dir = useTempDir()
-let server: OwnServer
-let proxy: FaultProxy
-let file: string
-
-beforeAll(async () => {
-  server = await OwnServer.open()
-  proxy = await openFaultProxy(server.url)
-  file = dir.path('rows.csv')
-  const rows = Array.from({ length: ROWS }, (_, i) => `${String(i)},row ${String(i)}\n`)
-  await writeFile(file, `id,note\n${rows.join('')}`)
-})
-
-afterAll(async () => {
-  await proxy.close()
-  await server.remove()
-})
-
-async function ask(sql: string): Promise<number> {
-  const client = new pg.Client({ connectionString: server.url })
-  client.on('error', () => undefined)
-  await client.connect()
-  try {
-    const found = (await client.query(sql)) as { rows?: { n: string }[] }
-    return Number(found.rows?.[0]?.n)
-  } finally {
-    await client.end()
-  }
-}
-
-function load(table: string, ...more: string[]): RunningLoad {
-  const db = { url: proxy.url, query: () => Promise.resolve([]), value: () => Promise.resolve(0) }
-  return startLoad(db, [file, '--table', table, '--job', table, '--chunk-size', '16KiB', ...more])
-}
-
-/** As when its machine loses power; it comes back at once. */
-async function crash(): Promise<void> {
-  await server.end('SIGQUIT')
-  await server.start()
-  proxy.to = server.url
-}
+const { ask, load, crash } = useCrashingServer(useTempDir(), ROWS)
 
 test('an unlogged table that a crash has emptied in the middle of its load is not taken for loaded', async () => {
   await ask(`
     create unlogged table midway (id int, note text);
-    create function slowly() returns trigger language plpgsql as $$
-    begin if new.id % 500 = 0 then perform pg_sleep(0.05); end if; return new; end $$;
     create trigger slow before insert on midway for each row execute function slowly()`)
   const running = load('midway')
   await until(
