@@ -1,37 +1,34 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { useDatabase } from '../helpers/database.ts'
+import { killBehind } from '../helpers/kills.ts'
+import { backends, claimedRows, type RunningLoad, startLoad, until } from '../helpers/loads.ts'
 import {
-  type Campaign,
-  planRound,
-  prepareCampaign,
+  loadReference,
   problemsOfServer,
   problemsOfTable,
-} from '../helpers/kill-campaign.mjs'
-import { backends, claimedRows, type RunningLoad, startLoad, until } from '../helpers/loads.ts'
+  type Reference,
+} from '../helpers/reference.ts'
 import { stagedThings } from '../helpers/staged-jobs.ts'
 import { useTempDir } from '../helpers/temp-dir.ts'
 
-const ROUNDS = 4
 const ROWS = 200_000
-const SEED = Number(process.env['MILLRACE_FAULT_SEED'] ?? Math.floor(Math.random() * 1e6))
 
 const db = useDatabase()
 const dir = useTempDir()
-let campaign: Campaign
+let reference: Reference
 
 beforeAll(async () => {
-  const file = dir.path('rows.csv')
-  campaign = await prepareCampaign({ url: db.url, file, rows: ROWS, seed: SEED, rounds: ROUNDS })
+  reference = await loadReference(db, dir.path('rows.csv'), ROWS, 1)
   await db.query(`
     create function wait_a_second() returns trigger language plpgsql as
       $$ begin perform pg_sleep(1); return null; end $$`)
 })
 
-afterAll(() => campaign.client.end())
+afterAll(() => reference.client.end())
 
 function start(table: string, ...more: string[]): RunningLoad {
-  const args = [campaign.file, '--table', table, '--job', table, '--chunk-size', '256KiB']
+  const args = [reference.file, '--table', table, '--job', table, '--chunk-size', '256KiB']
   return startLoad(db, [...args, '--atomic', ...more])
 }
 
@@ -44,18 +41,15 @@ async function visible(table: string): Promise<number> {
 }
 
 async function expectExact(table: string): Promise<void> {
-  const problems = await problemsOfTable(campaign.client, table, campaign.expected)
-  expect(
-    [...problems, ...(await problemsOfServer(campaign.client))],
-    `seed ${String(SEED)}`,
-  ).toEqual([])
+  expect(await problemsOfTable(table, reference)).toEqual([])
+  expect(await problemsOfServer(reference.client)).toEqual([])
   expect(await stagedThings(db)).toEqual([])
   await db.query(`drop table ${table}`)
 }
 
 /** A table whose publication takes a second more, once its rows are in. */
 async function slowTable(table: string): Promise<void> {
-  await db.query(`create table ${table} (like kill_reference, unique (id));
+  await db.query(`create table ${table} (like reference, unique (id));
     create trigger waits after insert on ${table} for each statement execute function wait_a_second()`)
 }
 
@@ -67,33 +61,22 @@ function publishing(table: string): Promise<void> {
 }
 
 describe('an atomic load that is killed', () => {
-  let staged = 0
-
-  for (let round = 0; round < ROUNDS; round++) {
-    test(`shows no row or all, and each once, when it is killed in part ${String(round + 1)} of ${String(ROUNDS)} of its time`, async () => {
-      const table = `killed_${String(round)}`
-      const { runs, tableExists } = planRound(SEED, round, ROUNDS)
-      if (tableExists)
-        await db.query(`create table ${table} (like kill_reference, primary key (id))`)
-      for (const { lanes, chunkSize, killAt } of runs) {
-        const load = start(table, '--lanes', String(lanes), '--chunk-size', chunkSize)
-        // It takes longer than the load without --atomic that the time was taken of.
-        const after = killAt === null ? 60_000 : killAt * campaign.milliseconds * 1.3
-        const timer = setTimeout(() => load.process.kill('SIGKILL'), after)
-        const run = await load.ended
-        clearTimeout(timer)
-        if (run.signal !== 'SIGKILL') expect(run.code, run.stderr).toBe(0)
-        const seen = await visible(table)
-        expect([0, ROWS]).toContain(seen)
-        if (seen === 0 && (await claimedRows(db, table)) > 0) staged++
+  test.each(['given', 'own'])(
+    'while it stages: no row is seen, then all, each once: table %s',
+    async (kind) => {
+      const table = `killed_${kind}`
+      if (kind === 'given')
+        await db.query(`create table ${table} (like reference, primary key (id))`)
+      for (const share of [0, 0.3, 0.6]) {
+        const load = start(table, '--lanes', share === 0 ? '1' : '3', '--chunk-size', '32KiB')
+        expect((await killBehind(db, table, share * ROWS, load)).signal).toBe('SIGKILL')
+        expect(await visible(table)).toBe(0)
+        expect(await claimedRows(db, table)).toBeGreaterThan(share * ROWS)
       }
+      expect((await start(table).ended).code).toBe(0)
       await expectExact(table)
-    })
-  }
-
-  test('was killed with some rows staged at least once in these tests', () => {
-    expect(staged, `seed ${String(SEED)}`).toBeGreaterThan(0)
-  })
+    },
+  )
 
   test('within its publication: nothing is seen, and the next run publishes at once', async () => {
     await slowTable('within')
@@ -112,7 +95,7 @@ describe('an atomic load that is killed', () => {
     'just when its rows are seen: the next run has nothing to do: table %s',
     async (kind) => {
       const table = `seen_${kind}`
-      if (kind === 'given') await db.query(`create table ${table} (like kill_reference)`)
+      if (kind === 'given') await db.query(`create table ${table} (like reference)`)
       // The publication is committed, and the run cannot note its end.
       await db.query(`create or replace function hold() returns trigger language plpgsql as
       $$ begin if new.status <> old.status then perform pg_sleep(3); end if; return new; end $$;
@@ -161,7 +144,7 @@ describe('an atomic load that is stopped or disturbed', () => {
     const run = await load.ended
     expect([run.code, run.report.error?.code], run.stderr).toEqual([130, 'RUN_ABORTED'])
     expect(performance.now() - began).toBeLessThan(3000)
-    expect(await problemsOfServer(campaign.client)).toEqual([])
+    expect(await problemsOfServer(reference.client)).toEqual([])
     expect(await visible('stopped_within')).toBe(0)
     await db.query('drop trigger waits on stopped_within')
     expect((await start('stopped_within').ended).code).toBe(0)
@@ -204,7 +187,7 @@ describe('an atomic load that is stopped or disturbed', () => {
 describe('a reader beside an atomic load', () => {
   test.each(['given', 'own'])('sees no row or all of them at any time: table %s', async (kind) => {
     const table = `read_${kind}`
-    if (kind === 'given') await db.query(`create table ${table} (like kill_reference)`)
+    if (kind === 'given') await db.query(`create table ${table} (like reference)`)
     const load = start(table)
     let ended = false
     void load.ended.then(() => (ended = true))

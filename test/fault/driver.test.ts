@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { copyRows } from '../../src/index.ts'
 import { useDatabase } from '../helpers/database.ts'
 import { type FaultProxy, openFaultProxy } from '../helpers/faults/proxy.ts'
-import { randomFrom } from '../helpers/kill-campaign.mjs'
+import { randomFrom } from '../helpers/random.ts'
 
 const ROWS = 30_000
 const ABORTS = 25

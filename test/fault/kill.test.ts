@@ -1,97 +1,76 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe, expect, test } from 'vitest'
 import { useDatabase } from '../helpers/database.ts'
-import {
-  type Campaign,
-  planRound,
-  prepareCampaign,
-  problemsOfTable,
-  runLoader,
-  runRound,
-} from '../helpers/kill-campaign.mjs'
-import { claimedRows, startLoad, until } from '../helpers/loads.ts'
+import { useDisturbedLoads } from '../helpers/disturbed-loads.ts'
+import { killBehind } from '../helpers/kills.ts'
+import { claimedRows, noBackendLeft, runLoad, startLoad } from '../helpers/loads.ts'
 import { useTempDir } from '../helpers/temp-dir.ts'
 
-/** Of the campaign that `npm run test:faults` runs in full. */
-const ROUNDS = 3
-const ROWS = 400_000
-const SEED = Number(process.env['MILLRACE_FAULT_SEED'] ?? Math.floor(Math.random() * 1e6))
-
+// Kills at every message, at random, and with rejects: scenarios.test.ts, and `npm run test:faults`.
 const db = useDatabase()
 const dir = useTempDir()
-let campaign: Campaign
-let killedMidway = 0
-
-beforeAll(async () => {
-  const file = dir.path('rows.csv')
-  campaign = await prepareCampaign({ url: db.url, file, rows: ROWS, seed: SEED, rounds: ROUNDS })
-})
-
-afterAll(() => campaign.client.end())
+const loads = useDisturbedLoads(db, dir)
 
 describe('a loader that is killed', () => {
-  for (let round = 0; round < ROUNDS; round++) {
-    test(`loads every row once when it is killed in part ${String(round + 1)} of ${String(ROUNDS)} of its time`, async () => {
-      const outcome = await runRound(campaign, round)
-      killedMidway += outcome.killedMidway
-      expect(outcome.problems, outcome.replay).toEqual([])
-    })
-  }
+  test.each([1, 4])('three times in its middle loads every row once: %i lanes', async (lanes) => {
+    const table = `killed_${String(lanes)}`
+    await loads.makeTable(table, 'slow')
+    let known = 0
+    for (let times = 0; times < 3; times++) {
+      const options = ['--table', table, '--job', table, '--lanes', String(lanes)]
+      const load = startLoad(db, [loads.file, ...options, '--chunk-size', '32KiB'])
+      expect((await killBehind(db, table, known, load)).signal).toBe('SIGKILL')
+      expect(await claimedRows(db, table)).toBeGreaterThan(known)
+      known = await claimedRows(db, table)
+    }
+    expect(known).toBeLessThan(loads.rows)
+    await loads.expectResumes(table)
+  })
 
-  test('was killed with a part of its rows loaded at least once in these tests', () => {
-    expect(killedMidway, `seed ${String(SEED)}`).toBeGreaterThan(0)
+  test('at any time while it makes its table and begins loads every row once', async () => {
+    for (let milliseconds = 150; milliseconds < 700; milliseconds += 50) {
+      const load = startLoad(db, loads.argsOf('made'))
+      await Promise.race([sleep(milliseconds), load.ended])
+      load.process.kill('SIGKILL')
+      await load.ended
+      await noBackendLeft(db)
+    }
+    const run = await runLoad(db, loads.argsOf('made'))
+    expect(run.code, run.stderr).toBe(0)
+    await loads.expectExact('made')
   })
 })
 
 describe('the check of a killed loader', () => {
-  /** Kills a load in its middle, changes the claims by hand, loads to the end, and returns what the check finds. */
-  async function problemsAfter(table: string, change: string): Promise<string[]> {
-    const args = [campaign.file, '--to', db.url, '--table', table, '--job', table]
-    args.push('--lanes', '2', '--chunk-size', '64KiB')
-    const load = startLoad(db, args)
-    await until('a part is loaded', async () => (await claimedRows(db, table)) > 0)
-    load.process.kill('SIGKILL')
-    expect((await load.ended).signal).toBe('SIGKILL')
-    expect(await claimedRows(db, table)).toBeLessThan(ROWS)
-    const claim = `(select ctid from millrace.claim where job = (select id from millrace.job where key = '${table}') order by start_byte limit 1)`
-    expect(await db.query(`${change} where ctid = ${claim} returning 1`)).toHaveLength(1)
-    expect((await runLoader(args, null)).code).toBe(0)
-    return problemsOfTable(campaign.client, table, campaign.expected)
-  }
-
   test('finds the rows that come twice when a claim was deleted', async () => {
-    const problems = await problemsAfter('kill_control', 'delete from millrace.claim')
-    expect(problems.join('\n')).toMatch(/\d+ rows, 400000 of them distinct, expected 400000/)
+    await loads.makeTable('control', 'slow')
+    const load = startLoad(db, loads.argsOf('control'))
+    expect((await killBehind(db, 'control', 0, load)).signal).toBe('SIGKILL')
+    const deleted = await db.query(`
+      delete from millrace.claim where ctid = (
+        select ctid from millrace.claim
+         where job = (select id from millrace.job where key = 'control') order by start_byte limit 1)
+      returning 1`)
+    expect(deleted).toHaveLength(1)
+    expect((await runLoad(db, loads.argsOf('control'))).code).toBe(0)
+    const problems = await loads.problems('control')
+    expect(problems.join('\n')).toMatch(/\d+ rows, 20000 of them distinct, expected 20000/)
     expect(problems.join('\n')).toMatch(/the checksum is/)
   })
 
   test('finds claims that overlap, leave a gap, or count other rows', async () => {
-    const job = `job = (select id from millrace.job where key = 'kill_control')`
+    await loads.makeTable('claims', 'fast')
+    expect((await runLoad(db, loads.argsOf('claims'))).code).toBe(0)
+    const job = `job = (select id from millrace.job where key = 'claims')`
     const first = `${job} and start_byte = (select min(start_byte) from millrace.claim where ${job})`
     const changes = [
       ['set end_byte = end_byte + 1', /claims overlap/],
       ['set end_byte = end_byte - 2', /no claim has bytes/],
-      ['set loaded = loaded + 1', /the claims say 400001 rows/],
+      ['set loaded = loaded + 1', /the claims say 20001 rows/],
     ] as const
     for (const [change, message] of changes) {
       await db.query(`update millrace.claim ${change} where ${first}`)
-      const problems = await problemsOfTable(campaign.client, 'kill_control', campaign.expected)
-      expect(problems.join('\n')).toMatch(message)
+      expect((await loads.problems('claims')).join('\n')).toMatch(message)
     }
-  })
-})
-
-describe('the plan of a campaign', () => {
-  test('is the same for the same seed, and another for another one', () => {
-    expect(planRound(7, 3, 50)).toEqual(planRound(7, 3, 50))
-    expect(planRound(7, 3, 50)).not.toEqual(planRound(8, 3, 50))
-  })
-
-  test('kills once or twice, in the share of the time that belongs to the round', () => {
-    const plans = Array.from({ length: 50 }, (_, round) => planRound(SEED, round, 50))
-    expect(new Set(plans.map((plan) => plan.runs.length))).toEqual(new Set([2, 3]))
-    plans.forEach(({ runs }, round) => {
-      expect(Math.floor(runs[0]!.killAt! * 50)).toBe(round)
-      expect(runs.at(-1)!.killAt).toBeNull()
-    })
   })
 })

@@ -1,12 +1,7 @@
 import { afterAll, beforeAll, expect } from 'vitest'
 import type { TestDatabase } from './database.ts'
-import {
-  type Campaign,
-  prepareCampaign,
-  problemsOfServer,
-  problemsOfTable,
-} from './kill-campaign.mjs'
 import { backends, claimedRows, runLoad, until } from './loads.ts'
+import { loadReference, problemsOfServer, problemsOfTable, type Reference } from './reference.ts'
 import type { useTempDir } from './temp-dir.ts'
 
 const ROWS = 20_000
@@ -17,7 +12,7 @@ export interface DisturbedLoads {
   /** Path of the file. */
   readonly file: string
   /** A second connection, for locks. */
-  readonly other: Campaign['client']
+  readonly other: Reference['client']
   /** A table for the rows. The slow one takes 2 s for them, over one connection. */
   makeTable(table: string, pace: 'slow' | 'fast'): Promise<void>
   /** The arguments of a load whose job has the table's name. */
@@ -26,6 +21,8 @@ export interface DisturbedLoads {
   inTheMiddle(table: string): Promise<void>
   /** How many lanes wait for a lock. */
   lockWaits(): Promise<number>
+  /** What is wrong with a table and its claims. */
+  problems(table: string): Promise<string[]>
   /** Every row once, claims that tile the file, nothing left on the server. */
   expectExact(table: string): Promise<void>
   /** Runs the command again and expects that it goes on to the end. */
@@ -37,11 +34,11 @@ export function useDisturbedLoads(
   db: TestDatabase,
   dir: ReturnType<typeof useTempDir>,
 ): DisturbedLoads {
-  let campaign: Campaign
+  let reference: Reference
 
   beforeAll(async () => {
     const file = dir.path('rows.csv')
-    campaign = await prepareCampaign({ url: db.url, file, rows: ROWS, seed: 1, rounds: 1 })
+    reference = await loadReference(db, file, ROWS, 1)
     await db.query(`
       create function slowly() returns trigger language plpgsql as $$
       begin
@@ -50,24 +47,24 @@ export function useDisturbedLoads(
       end $$`)
   })
 
-  afterAll(() => campaign.client.end())
+  afterAll(() => reference.client.end())
 
   const loads: DisturbedLoads = {
     rows: ROWS,
     get file() {
-      return campaign.file
+      return reference.file
     },
     get other() {
-      return campaign.client
+      return reference.client
     },
     async makeTable(table, pace) {
-      await db.query(`create table ${table} (like kill_reference)`)
+      await db.query(`create table ${table} (like reference)`)
       if (pace === 'fast') return
       await db.query(
         `create trigger slow before insert on ${table} for each row execute function slowly()`,
       )
     },
-    argsOf(table, input = campaign.file) {
+    argsOf(table, input = reference.file) {
       return [input, '--table', table, '--job', table, '--chunk-size', '32KiB', '--lanes', '3']
     },
     async inTheMiddle(table) {
@@ -82,9 +79,10 @@ export function useDisturbedLoads(
       const all = await backends(db)
       return all.filter(({ query, waits }) => /\bcopy\b/.test(query) && waits === 'Lock').length
     },
+    problems: (table) => problemsOfTable(table, reference),
     async expectExact(table) {
-      expect(await problemsOfTable(campaign.client, table, campaign.expected)).toEqual([])
-      expect(await problemsOfServer(campaign.client)).toEqual([])
+      expect(await loads.problems(table)).toEqual([])
+      expect(await problemsOfServer(reference.client)).toEqual([])
     },
     async expectResumes(table) {
       const before = await claimedRows(db, table)

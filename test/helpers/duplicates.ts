@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
 import type { TestDatabase } from './database.ts'
-import { randomFrom } from './kill-campaign.mjs'
+import { randomFrom } from './random.ts'
 
 /** Rows of which many have the same key. */
 export interface Duplicates {

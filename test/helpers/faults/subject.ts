@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { Client } from 'pg'
 import { type Expected, MIXED_TABLE, mixedRows } from '../bad-rows.ts'
-import { randomFrom } from '../kill-campaign.mjs'
+import { randomFrom } from '../random.ts'
 
 const bin = fileURLToPath(new URL('../../../src/cli/bin.mjs', import.meta.url))
 
