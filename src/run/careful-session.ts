@@ -6,8 +6,8 @@ import { BlockPool } from '../copy/block-pool.ts'
 import { RowPlan } from '../copy/rows.ts'
 import { loadCarefully } from '../target/careful-chunk.ts'
 import type { Refusal } from '../target/suspect-rows.ts'
-import { findProbe } from '../target/probe.ts'
 import { rangeClaim } from '../target/range-claim.ts'
+import { findRules } from '../target/row-rules.ts'
 import { readCarefully } from './careful-range.ts'
 import {
   BLOCKS,
@@ -40,7 +40,7 @@ export async function runCareful(session: Session): Promise<SessionEnd> {
   }
   try {
     const client = await connection.client
-    const probe = await findProbe(client, plan.target)
+    const rules = await findRules(client, plan.target)
     for (let clean = 0; clean < CLEAN_CHUNKS;) {
       const source = pending[0] ?? (await nextRange(lane, pending, stop.signal))
       if (source === undefined) return { type: 'done' }
@@ -59,7 +59,7 @@ export async function runCareful(session: Session): Promise<SessionEnd> {
       const giveUp = (refusals: readonly Refusal[]): boolean =>
         mayWiden && areMisfits(chunk.rejects, refusals)
       const claim = rangeClaim(scope)
-      const outcome = await loadCarefully({ client, target, claim, pool, probe, giveUp }, chunk)
+      const outcome = await loadCarefully({ client, target, claim, pool, rules, giveUp }, chunk)
       if (outcome === 'given up') {
         const better = await replan(lane, plan, source)
         if (better !== null) return { type: 'replan', plan: better }

@@ -7,9 +7,11 @@ import type { BlockPool } from '../copy/block-pool.ts'
 import type { CopyFormat, CopyPart } from '../copy/encode-chunk.ts'
 import { rowNumbers } from '../copy/row-list.ts'
 import { TargetError } from '../core/errors.ts'
+import { type CheckFilter, dropLeaveOut, LeftOutRows, makeLeaveOut } from './check-filter.ts'
 import { CopyIn } from './copy-in.ts'
 import { copyParts, copySql, type CopyTarget, RefusedRow, rowsDropped } from './copy-parts.ts'
 import { askProbe, type Probe } from './probe.ts'
+import type { RowRules } from './row-rules.ts'
 import { isConnectionLost, isFault, wrapServerError } from './server-error.ts'
 import { asAtTarget } from './staged-names.ts'
 import { insertSuspects, isRowState, type Refusal } from './suspect-rows.ts'
@@ -62,7 +64,7 @@ export interface CarefulLoading {
   readonly target: CopyTarget
   readonly claim: CarefulClaim
   readonly pool: BlockPool
-  readonly probe: Probe | null
+  readonly rules: RowRules
   /** Whether the chunk is not to be loaded, given what was refused of it. */
   readonly giveUp: (refusals: readonly Refusal[]) => boolean
 }
@@ -104,24 +106,25 @@ export async function loadCarefully(
 }
 
 /** Brings the rows in that the server takes; returns what it says of the others, by the numbers of the chunk. */
-async function loadRows(
-  { client, target, pool, probe }: CarefulLoading,
-  chunk: CarefulChunk,
-): Promise<Refusal[]> {
+async function loadRows(loading: CarefulLoading, chunk: CarefulChunk): Promise<Refusal[]> {
+  const { client, target, pool, rules } = loading
   let suspects = chunk.suspects
+  const { checks } = rules
+  const filter = checks !== null && (await makeLeaveOut(client)) ? checks : null
   await client.query('set constraints all immediate; savepoint chunk')
-  if (probe !== null && suspects.length < chunk.rows) {
-    suspects = merged(suspects, await tryProbe(client, pool, chunk, suspects, probe))
+  if (rules.keys !== null && suspects.length < chunk.rows) {
+    suspects = merged(suspects, await tryProbe(client, pool, chunk, suspects, rules.keys))
   }
   for (let surprises = 0; suspects.length < chunk.rows; surprises++) {
     const left: number[] = []
-    const surprise = await tryCopy(client, target, pool, chunk, suspects, left)
+    const surprise = await tryCopy(loading, filter, chunk, suspects, left)
     suspects = merged(suspects, left)
     if (surprise === null) break
     await client.query('rollback to savepoint chunk')
     const everybody = surprise.row === null || surprises === MOST_SURPRISES
     suspects = everybody ? allRows(chunk) : merged(suspects, [surprise.row])
   }
+  if (filter !== null) await dropLeaveOut(client)
   if (suspects.length === 0) return []
   const refusals = await insertSuspects(client, target, chunk.encodeText(suspects), pool)
   return refusals.map((refusal) => ({
@@ -151,24 +154,32 @@ async function tryProbe(
   }
 }
 
-/** Sends all rows but some in one COPY; null when the server takes them all, else the one it has named, if it has. */
+/**
+ * Sends all rows but some in one COPY; null when the server takes them, else the one it has named, if it has. `left` is
+ * given those that are still to be sent by themselves.
+ */
 async function tryCopy(
-  client: Client,
-  target: CopyTarget,
-  pool: BlockPool,
+  { client, target, pool }: CarefulLoading,
+  filter: CheckFilter | null,
   chunk: CarefulChunk,
   except: readonly number[],
   left: number[],
 ): Promise<{ readonly row: number | null } | null> {
   const begin = async (format: CopyFormat): Promise<CopyIn> => {
-    const copy = new CopyIn(copySql(target, format))
+    const copy = new CopyIn(copySql(target, format, filter?.where))
     await copy.begin(client)
     return copy
   }
+  const leftOut = new LeftOutRows(client)
   try {
     const copied = await copyParts(chunk.encode(except, left), pool, begin)
-    const sent = chunk.rows - except.length - left.length
+    const numberOf = rowNumbers(merged(except, left))
+    const sent = chunk.rows - except.length - left.length - leftOut.places.length
     if (copied !== sent) throw rowsDropped(copied, sent)
+    for (const place of leftOut.places) {
+      if (place === undefined) return { row: null }
+      left.push(numberOf(place))
+    }
     return null
   } catch (thrown) {
     if (thrown instanceof RefusedRow) {
@@ -179,6 +190,8 @@ async function tryCopy(
     const error = wrapServerError(thrown)
     if (!isAboutRow(error)) throw error
     return { row: null } // a foreign key is checked when all rows are there
+  } finally {
+    leftOut.close()
   }
 }
 

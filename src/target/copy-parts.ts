@@ -20,9 +20,11 @@ export interface StagedFor {
   readonly names: Readonly<Record<string, string>>
 }
 
-export function copySql({ table, columns }: CopyTarget, format: CopyFormat): string {
+/** Only the rows that a condition holds for, where there is one. */
+export function copySql({ table, columns }: CopyTarget, format: CopyFormat, where = ''): string {
   const names = columns.map((name) => quoteIdentifier(name)).join(', ')
-  return `copy ${quoteTable(table)} (${names}) from stdin (format ${format})`
+  const condition = where === '' ? '' : ` where ${where}`
+  return `copy ${quoteTable(table)} (${names}) from stdin (format ${format})${condition}`
 }
 
 /** A row that the server refused, by its place among the rows of the parts. */

@@ -37,7 +37,7 @@ export function wrapServerError(thrown: unknown): Error {
   if (fault !== undefined) return faultError(error, fault)
   if (error.severity === undefined) return error
   const server = serverFields(error)
-  const line = copyLine(error)
+  const line = copyLine(error.where)
   const message = line === undefined ? error.message : withoutValues(error)
   return new TargetError(line !== undefined ? 'TARGET_ROW_REFUSED' : 'TARGET_REFUSED', message, {
     cause: error,
@@ -88,14 +88,14 @@ function describe(error: DatabaseError): string {
   return error.message === '' ? String(error.code) : error.message
 }
 
-/** The line of `COPY t, line 3, column a: "x"` in the server's context: rows of this COPY, from 1. */
-function copyLine(error: DatabaseError): number | undefined {
-  const line = /^COPY .*?, line (\d+)/m.exec(error.where ?? '')?.[1]
+/** The line of `COPY t, line 3, column a: "x"` in the server's context: rows of this COPY, from 1. Names may hold anything. */
+export function copyLine(context: string | undefined): number | undefined {
+  const line = /^COPY [^]*?, line (\d+)(?=, column |:|$)/m.exec(context ?? '')?.[1]
   return line === undefined ? undefined : Number(line)
 }
 
 function copyColumn(error: DatabaseError): string | undefined {
-  return /^COPY .*?, line \d+, column (.+?)(?::|$)/m.exec(error.where ?? '')?.[1]
+  return /^COPY [^]*?, line \d+, column (.+?)(?::|$)/m.exec(error.where ?? '')?.[1]
 }
 
 /**

@@ -295,6 +295,40 @@ describe('a suspected row', () => {
         [5, '22P02', 'a'],
       ],
     ],
+    [
+      'create table suspected (a int, b int, check (a > 1), check (b between 0 and 9 or b is null), check (10 / b > 0))',
+      ['1,1', '2,', '3,10', '4,0', ',5', '6,11', '7,3'],
+      ['2', '7,3', '5'],
+      [
+        [2, '23514', null],
+        [4, '23514', null],
+        [5, '22012', null],
+        [7, '23514', null],
+      ],
+    ],
+    [
+      `create or replace function is_fine(int) returns bool language plpgsql as $$ begin return $1 <> 3; end $$;
+       create table suspected (a int, b int, c int generated always as (a + b) stored,
+         check (is_fine(a)), check (c < 100), check (suspected is not null), check (a <> b) not valid)`,
+      ['1,2', '3,1', '4,99', '5,', '6,6', '7,8'],
+      ['1,2', '7,8'],
+      [
+        [3, '23514', null],
+        [4, '23514', null],
+        [5, '23514', null],
+        [6, '23514', null],
+      ],
+    ],
+    [
+      'create table suspected (a int, b inet, check (a < 3), check (family(b) = 4))',
+      ['1,10.0.0.1', '2,::1', '3,10.0.0.2', '2,10.0.0', '1,10.0.0.3'],
+      ['1,10.0.0.1', '1,10.0.0.3'],
+      [
+        [3, '23514', null],
+        [4, '23514', null],
+        [5, '22P02', 'b'],
+      ],
+    ],
   ] as const)('is read as COPY reads it: %s', async (ddl, lines, rows, rejects) => {
     expect(await loadInto(ddl, lines)).toEqual({ rows, rejects })
   })

@@ -9,7 +9,7 @@ import { RowPlan } from '../../copy/rows.ts'
 import type { Logger } from '../../core/log.ts'
 import type { StageList } from '../../stage/stage-list.ts'
 import { loadCarefully } from '../../target/careful-chunk.ts'
-import { findProbe, type Probe } from '../../target/probe.ts'
+import { findRules, type RowRules } from '../../target/row-rules.ts'
 import { rejectClaim } from '../../target/reject-claim.ts'
 import { isFault, wrapServerError } from '../../target/server-error.ts'
 import { type CarefulReading, readCarefully } from '../careful-range.ts'
@@ -39,7 +39,7 @@ export class ReplayLoader {
   readonly #with: ReplayLoading
   readonly #pool = new BlockPool(BLOCKS)
   readonly #reading: CarefulReading
-  #probe: Promise<Probe | null> | null = null
+  #rules: Promise<RowRules> | null = null
 
   constructor(loading: ReplayLoading) {
     this.#with = loading
@@ -77,7 +77,7 @@ export class ReplayLoader {
         const level = connection.isFirstFault ? 'warn' : 'debug'
         log[level]({ reason: error.message }, 'the replay was held up, trying again')
         await connection.reopen(error)
-        this.#probe = null // asking for it may be what failed
+        this.#rules = null // asking for it may be what failed
       }
     }
     connection.progressed()
@@ -107,9 +107,9 @@ export class ReplayLoader {
       outcomeOf,
     )
     const { target } = plan
-    const probe = await (this.#probe ??= findProbe(client, target))
+    const rules = await (this.#rules ??= findRules(client, target))
     const giveUp = (): boolean => false
-    const loading = { client, target, claim, pool: this.#pool, probe, giveUp }
+    const loading = { client, target, claim, pool: this.#pool, rules, giveUp }
     return (await loadCarefully(loading, chunk)) !== null
   }
 }
