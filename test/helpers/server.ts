@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { realpath } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { Client } from 'pg'
 import type { TestProject } from 'vitest/node'
 import { openEmbeddedServer, stopEmbeddedServer } from '../../src/run/embedded-server.ts'
 
@@ -22,6 +23,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const stateDir = await mkdtemp(join(tmpdir(), 'millrace-test-'))
   const server = await openEmbeddedServer({ stateDir })
   const dataDir = await realpath(server.dataDir)
+  await runFast(server.url)
   project.provide('serverUrl', server.url)
   return async () => {
     await server.release()
@@ -32,4 +34,13 @@ export default async function setup(project: TestProject): Promise<() => Promise
     }
     await rm(stateDir, { recursive: true, force: true })
   }
+}
+
+/** What is written need not outlive this machine: only processes are killed in the tests. */
+async function runFast(url: string): Promise<void> {
+  const client = new Client({ connectionString: url })
+  await client.connect()
+  await client.query('alter system set fsync = off')
+  await client.query('select pg_reload_conf()')
+  await client.end()
 }
