@@ -8,13 +8,13 @@ import type { Cut } from '../source/csv/cut.ts'
 import { KeySets } from '../stage/keys/key-sets.ts'
 import type { StageStats } from '../stage/stage-list.ts'
 import { aborted } from './abort.ts'
-import type { ConnectionTarget, Server } from '../target/connect.ts'
+import type { ConnectionTarget } from '../target/connect.ts'
 import type { BufferPool } from './buffer-pool.ts'
 import { FileOrder } from './file-order.ts'
-import { type LaneHandle, startLane } from './lane-handle.ts'
+import { type LaneHandle, type LanePlace, startLane } from './lane-handle.ts'
 import type { FromLane, LaneInput, LoadPlan } from './lane-protocol.ts'
 import type { CutTask } from './remaining-cuts.ts'
-import type { RunStages, StageSource } from './stage-source.ts'
+import type { RunStages } from './stage-source.ts'
 
 /** Ranges a lane holds: one that is sent, one that is encoded meanwhile. */
 export const RANGES_PER_LANE = 2
@@ -58,17 +58,11 @@ export class Lanes {
   /** Only where stages ask. */
   #order: FileOrder | null = null
 
-  constructor(
-    count: number,
-    stages: StageSource,
-    server: Server,
-    buffers: BufferPool,
-    log: Logger,
-  ) {
+  constructor(count: number, place: LanePlace, buffers: BufferPool, log: Logger) {
     this.#buffers = buffers
     this.#log = log
     this.#lanes = Array.from({ length: count }, () => {
-      const lane = startLane(stages, server, (from, message) => this.#receive(from, message))
+      const lane = startLane(place, (from, message) => this.#receive(from, message))
       lane.ended.catch((error: unknown) => {
         this.#failure ??= toError(error)
         this.#order?.stop()

@@ -30,6 +30,7 @@ import { BufferPool } from './buffer-pool.ts'
 import { aborted, afterAbort } from './abort.ts'
 import { type CsvStart, readStart } from './header.ts'
 import type { LoadPlan } from './lane-protocol.ts'
+import { lanePlace } from './lane-handle.ts'
 import { Lanes, type LoadedRange, type OnMisfit, RANGES_PER_LANE } from './lanes.ts'
 import { JobKeeper } from './job-keeper.ts'
 import { RETRY_FOR_MS } from './lane-connection.ts'
@@ -127,22 +128,25 @@ async function loadOnce(
   }
 }
 
-/** Starts the lanes' threads at once: that takes about as long as all that is done before they are needed. */
+/** Starts the lanes' threads, if there are any, at once: that takes about as long as all that is done before they are needed. */
 async function loadOpened(
   options: PlainOptions,
-  settings: Settings,
+  given: Settings,
   opened: ByteSource,
   lost: Client | null,
 ): Promise<Summary> {
+  const settings = { ...given, lanes: lanesFor(opened.size, given) }
   const buffers = new BufferPool(settings.chunkSize, settings.lanes * RANGES_PER_LANE + 2)
   const stages = new StageSource(options.stages ?? [])
-  const lanes = new Lanes(settings.lanes, stages, options.to, buffers, settings.log)
+  const { lanes: count, log } = settings
+  const place = lanePlace({ lanes: count, stages, server: options.to, bytes: opened.size })
+  const lanes = new Lanes(count, place, buffers, log)
   try {
     void stages.find() // compiles while the input is looked at
     const start = await readStart(opened, options.dialect ?? {}, settings.maxRecord)
     const named = options.columns === undefined ? start : withNames(start, options.columns)
     const { source, dialect, reasons, fieldCount } = named
-    settings.log.debug({ dialect, reasons }, 'dialect')
+    log.debug({ dialect, reasons }, 'dialect')
     const found = await stages.find()
     const rejects = fateOfRejects(settings.maxErrors)
     lanes.open({ source: source.name, dialect, fieldCount, rejects }, found)
@@ -150,6 +154,11 @@ async function loadOpened(
   } finally {
     await lanes.close()
   }
+}
+
+/** No more lanes than there are chunks. Why: a lane costs 0.2 s of CPU before it has done anything. */
+function lanesFor(size: number | null, { lanes, chunkSize }: Settings): number {
+  return size === null ? lanes : Math.min(lanes, Math.max(1, Math.ceil(size / chunkSize)))
 }
 
 function settingsOf(options: PlainOptions): Settings {

@@ -32,7 +32,7 @@ export interface LoadOptions {
    * lane's thread.
    */
   readonly stages?: readonly StageOption[] | undefined
-  /** Threads with a connection each; the number of cores by default, at most 8. */
+  /** Connections, each in a thread of its own, no more than there are chunks; the number of cores by default, at most 8. */
   readonly lanes?: number | undefined
   /** Bytes of a chunk, the unit of commit; 8 MiB by default. */
   readonly chunkSize?: number | undefined

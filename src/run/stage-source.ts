@@ -34,8 +34,10 @@ export class StageSource {
   #found: Promise<RunStages> | null = null
   /** Whether the lanes' threads can make the same stages. */
   readonly isPortable: boolean
+  readonly isEmpty: boolean
 
   constructor(options: readonly StageOption[]) {
+    this.isEmpty = options.length === 0
     this.#options = options
     this.isPortable = options.every((option) => isPath(option) || option.wire !== null)
   }
