@@ -19,7 +19,9 @@ const { dependencies } = JSON.parse(await readFile(join(root, 'package.json'), '
 
 await rm(outdir, { recursive: true, force: true })
 const { metafile } = await build({
-  entryPoints: ['index.js', 'cli/main.js', 'run/lane-thread.js'].map((file) => join(dist, file)),
+  entryPoints: ['index.js', 'cli/main.js', 'run/lanes/lane-thread.js'].map((file) =>
+    join(dist, file),
+  ),
   outdir,
   entryNames: '[name]',
   bundle: true,

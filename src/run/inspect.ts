@@ -5,10 +5,10 @@ import type { CsvDialect } from '../source/csv/dialect.ts'
 import { cut } from '../source/csv/cut.ts'
 import { openInput } from '../source/open.ts'
 import { createTableSql } from '../target/create-table.ts'
-import { BufferPool } from './buffer-pool.ts'
-import { columnNames, fieldText, readStart } from './header.ts'
-import { indexRange } from './index-range.ts'
-import { tableNameOf } from './plan.ts'
+import { BufferPool } from './lanes/buffer-pool.ts'
+import { columnNames, fieldText, readStart } from './input/header.ts'
+import { indexRange } from './lanes/index-range.ts'
+import { tableNameOf } from './job/plan.ts'
 
 export interface InspectOptions {
   readonly input: string | Readable

@@ -3,9 +3,9 @@ import type { Logger } from '../core/log.ts'
 import type { CsvDialect } from '../source/csv/dialect.ts'
 import type { Server } from '../target/connect.ts'
 import type { CsvInput } from './streams/csv-input.ts'
-import type { MaxErrors } from './reject-limit.ts'
+import type { MaxErrors } from './job/reject-limit.ts'
 import type { Progress } from './progress.ts'
-import type { StageOption } from './stage-source.ts'
+import type { StageOption } from './stages/stage-source.ts'
 
 /** What `load` takes. Sizes in bytes. */
 export interface LoadOptions {

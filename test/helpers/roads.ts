@@ -1,6 +1,6 @@
 import type { Client } from 'pg'
 import { RowPlan } from '../../src/copy/rows.ts'
-import { mapColumns } from '../../src/run/mapping.ts'
+import { mapColumns } from '../../src/run/job/mapping.ts'
 import { findTable } from '../../src/target/catalog.ts'
 
 /** Two tables with a column of the type: one for each road. */

@@ -1,5 +1,5 @@
 import { OutputError, RejectError, toError } from '../../core/errors.ts'
-import type { JobKeeper } from '../job-keeper.ts'
+import type { JobKeeper } from '../job/job-keeper.ts'
 import type { Settings } from '../options.ts'
 import { writeRejects } from './export.ts'
 import { exportFormat } from './export-format.ts'

@@ -10,10 +10,10 @@ import { selectEngine } from '../../source/csv/select-engine.ts'
 import { findTable } from '../../target/catalog.ts'
 import { requireNoCrash } from '../../target/job-table.ts'
 import type { CopyTarget } from '../../target/copy-parts.ts'
-import type { FieldInfo } from '../lane-protocol.ts'
-import type { Mapping } from '../mapping.ts'
-import { fieldsAgain, mappingOf } from '../prepare-job.ts'
-import type { RunStages } from '../stage-source.ts'
+import type { FieldInfo } from '../lanes/lane-protocol.ts'
+import type { Mapping } from '../job/mapping.ts'
+import { fieldsAgain, mappingOf } from '../job/prepare-job.ts'
+import type { RunStages } from '../stages/stage-source.ts'
 
 /** What the rejects of a job are loaded with: as its input was, where nothing else is said. */
 export interface ReplayPlan {

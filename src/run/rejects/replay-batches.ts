@@ -3,7 +3,7 @@ import { MOST_REJECTS } from '../../checkpoint/kept-rejects.ts'
 import { nextRejects, unknownRejects } from '../../checkpoint/replays.ts'
 import { batchesBySize } from '../../core/batches.ts'
 import { ConfigError } from '../../core/errors.ts'
-import type { JobKeeper } from '../job-keeper.ts'
+import type { JobKeeper } from '../job/job-keeper.ts'
 import { readEdits } from './read-edits.ts'
 
 /** Rejects that are loaded in one transaction, and other bytes for the records of some. */

@@ -1,7 +1,7 @@
 import type { KeptReject } from '../../checkpoint/kept-rejects.ts'
 import type { Reject } from '../../checkpoint/rejects.ts'
 import type { Refused, Replayed } from '../../checkpoint/replays.ts'
-import type { CarefulRange } from '../careful-range.ts'
+import type { CarefulRange } from '../lanes/careful-range.ts'
 import type { ReplayRange } from './replay-records.ts'
 
 /** Which row of a record. */

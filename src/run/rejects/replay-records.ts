@@ -2,7 +2,7 @@ import type { KeptReject } from '../../checkpoint/kept-rejects.ts'
 import { SourceError } from '../../core/errors.ts'
 import type { CsvDialect } from '../../source/csv/dialect.ts'
 import type { CsvEngine } from '../../source/csv/engine.ts'
-import type { RangeBytes } from '../lane-protocol.ts'
+import type { RangeBytes } from '../lanes/lane-protocol.ts'
 
 /** A record of which something was rejected, with its bytes as they are to be read now. */
 export interface ReplayRecord {

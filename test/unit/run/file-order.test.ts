@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { FileOrder } from '../../../src/run/file-order.ts'
+import { FileOrder } from '../../../src/run/lanes/file-order.ts'
 import { KeyWriter } from '../../../src/stage/keys/key-batch.ts'
 import { KeySets } from '../../../src/stage/keys/key-sets.ts'
 

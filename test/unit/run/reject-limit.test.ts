@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type MaxErrors, RejectLimit } from '../../../src/run/reject-limit.ts'
+import { type MaxErrors, RejectLimit } from '../../../src/run/job/reject-limit.ts'
 
 interface Counted {
   readonly start: number

@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
-import { compileModule, runModule } from '../../../src/run/stage-module.ts'
+import { compileModule, runModule } from '../../../src/run/stages/stage-module.ts'
 import { useTempDir } from '../../helpers/temp-dir.ts'
 
 const dir = useTempDir()

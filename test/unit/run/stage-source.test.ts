@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { makeStages, StageSource } from '../../../src/run/stage-source.ts'
+import { makeStages, StageSource } from '../../../src/run/stages/stage-source.ts'
 import { enrich } from '../../../src/stage/enrich.ts'
 import { where } from '../../../src/stage/where.ts'
 import { useTempDir } from '../../helpers/temp-dir.ts'
