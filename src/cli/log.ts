@@ -17,10 +17,9 @@ export async function makeLogger(level: string): Promise<Logger> {
       pretty({ destination: 2, sync: true, translateTime: 'HH:MM:ss' }),
     )
   }
-  return pino(
-    { ...options, hooks: { streamWrite: printable } },
-    pino.destination({ dest: 2, sync: true }),
-  )
+  const stderr = pino.destination({ dest: 2, sync: true })
+  stderr.on('error', () => undefined) // a log that finds no room is no reason to load nothing
+  return pino({ ...options, hooks: { streamWrite: printable } }, stderr)
 }
 
 /** A line of JSON whose control characters are still escaped once it is read: what is made of it goes to a terminal. */

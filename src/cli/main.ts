@@ -5,6 +5,7 @@ import { Exit, exitCodeOf } from './exit-codes.ts'
 import { addInspectCommand } from './inspect-command.ts'
 import { addLoadCommand } from './load-command.ts'
 import { addRejectsCommand } from './rejects-command.ts'
+import { printNote } from './output.ts'
 import { printError } from './report-error.ts'
 import { addStatusCommand } from './status-command.ts'
 
@@ -23,10 +24,8 @@ export async function main(argv: readonly string[]): Promise<void> {
   addStatusCommand(program)
   addRejectsCommand(program)
   addDbCommand(program)
-  // A reader that goes away (`| head`) is no failure of ours.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
-  })
+  process.stdout.on('error', resultNotWritten)
+  process.stderr.on('error', () => undefined) // there is nowhere to say so
   try {
     await program.parseAsync(argv)
   } catch (thrown) {
@@ -38,4 +37,11 @@ export async function main(argv: readonly string[]): Promise<void> {
     printError(error)
     process.exitCode = exitCodeOf(error)
   }
+}
+
+/** A reader that goes away (`| head`) is no failure of ours; a full disk is. */
+function resultNotWritten(error: NodeJS.ErrnoException): void {
+  if (error.code === 'EPIPE') return
+  printNote(`error: the result cannot be written to standard output: ${error.message}`)
+  process.once('exit', () => (process.exitCode ||= Exit.failed))
 }

@@ -27,11 +27,17 @@ export const SHAPES: readonly Shape[] = [
   { latency: 5, jitter: 5, slice: 1000 },
 ]
 
+/** Those with which a load takes tens of seconds. */
+const WORSE: readonly Shape[] = [{ latency: 200, jitter: 100 }, { bytesPerSecond: 100_000 }]
+
 /** A network that is far away, narrow, or takes things to pieces. */
 export async function slow(setting: Setting): Promise<readonly string[]> {
   const { subject, proxy, round, job } = setting
-  proxy.shape = SHAPES[round % SHAPES.length]!
-  return endsWell(setting, subject.start(job, proxy.url, subject.options()))
+  const shapes = [...SHAPES, ...WORSE]
+  const shape = shapes[round % shapes.length]!
+  proxy.shape = shape
+  const options = WORSE.includes(shape) ? ['--chunk-size', '128KiB'] : subject.options()
+  return endsWell(setting, subject.start(job, proxy.url, options))
 }
 
 const ANSWERED = new Set(['Q', 'c', 'S', 'startup'])

@@ -16,7 +16,7 @@ export const SCENARIOS: Readonly<
   'connections ended': { run: server.connectionsEnded, rounds: 20 },
   'statements cancelled': { run: server.statementsCancelled, rounds: 20 },
   'server restarted': { run: server.restarted, rounds: 60 },
-  'network slow': { run: network.slow, rounds: 20 },
+  'network slow': { run: network.slow, rounds: 24 },
   'network cut': { run: network.cutAtByte, rounds: 500 },
   'network silent': { run: network.silent, rounds: 44 },
   'short of disk': { run: server.shortOfDisk, rounds: 20 },
