@@ -88,14 +88,35 @@ function describe(error: DatabaseError): string {
   return error.message === '' ? String(error.code) : error.message
 }
 
-/** The line of `COPY t, line 3, column a: "x"` in the server's context: rows of this COPY, from 1. Names may hold anything. */
+/**
+ * Where a row of a COPY is told of in the server's context: `COPY t, line 3, column a: "x"`, or in the language of its
+ * `lc_messages`, which only a superuser may change: `COPY t, Zeile 3, Spalte a: „x“`. A name may hold anything.
+ */
+const LINES = [
+  /^COPY [^]*?, line (\d+)(?=, column |:|$)/m,
+  /^\P{Lu}*COPY[^]*?[,、]\s?\p{L}+ ?(\d+)(?=[,、]|\s?:|$)/mu,
+]
+const COLUMNS = [
+  /^COPY [^]*?, line \d+, column (.+?)(?::|$)/m,
+  /^\P{Lu}*COPY[^]*?[,、]\s?\p{L}+ ?\d+[,、]\s?\p{L}+ (.+?)(?:\s?:|$)/mu,
+]
+
+/** The row of this COPY that a context tells of, from 1. */
 export function copyLine(context: string | undefined): number | undefined {
-  const line = /^COPY [^]*?, line (\d+)(?=, column |:|$)/m.exec(context ?? '')?.[1]
+  const line = firstOf(LINES, context)
   return line === undefined ? undefined : Number(line)
 }
 
 function copyColumn(error: DatabaseError): string | undefined {
-  return /^COPY [^]*?, line \d+, column (.+?)(?::|$)/m.exec(error.where ?? '')?.[1]
+  return firstOf(COLUMNS, error.where)
+}
+
+function firstOf(patterns: readonly RegExp[], text = ''): string | undefined {
+  for (const pattern of patterns) {
+    const found = pattern.exec(text)?.[1]
+    if (found !== undefined) return found
+  }
+  return undefined
 }
 
 /**

@@ -22,7 +22,7 @@ const { values } = parseArgs({
   },
 })
 const seed = Number(values.seed ?? Math.floor(Math.random() * 1e6))
-const names = values.only?.split(',') ?? Object.keys(SCENARIOS)
+const names = await possible(values.only?.split(',') ?? Object.keys(SCENARIOS))
 
 const folder = await mkdtemp(join(tmpdir(), 'millrace-faults-'))
 const server = await OwnServer.open()
@@ -39,6 +39,17 @@ try {
 }
 // The embedded server's package ends the process with 0 when nothing is left to do: the code is said here.
 process.exit(failed > 0 ? 1 : 0)
+
+/** Those scenarios that this machine has all for; the others are named. */
+async function possible(wanted: readonly string[]): Promise<string[]> {
+  const found: string[] = []
+  for (const name of wanted) {
+    const lacking = (await SCENARIOS[name]?.lacks?.()) ?? null
+    if (lacking === null) found.push(name)
+    else console.log(`${name}: left out, ${lacking}`)
+  }
+  return found
+}
 
 /** Runs the rounds of a scenario; how many have failed. */
 async function runScenario(name: string, subject: Subject, way: FaultProxy): Promise<number> {

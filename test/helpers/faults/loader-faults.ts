@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { openPooler } from './pooler.ts'
 import type { Verdict } from './proxy.ts'
 import type { Setting } from './setting.ts'
-import { said } from './subject.ts'
+import { type Ended, said } from './subject.ts'
 
 /** kill -9 at random moments, one to three times. */
 export async function killed({ subject, job }: Setting): Promise<readonly string[]> {
@@ -106,9 +107,24 @@ export async function signalled({ subject, round, job }: Setting): Promise<reado
 }
 
 /** Two loaders of one job at once: one is refused, or finds the work done. */
-export async function twoLoaders({ subject, job }: Setting): Promise<readonly string[]> {
-  const both = [0, 1].map(() => subject.start(job, subject.url, subject.options()))
-  const ends = await Promise.all(both.map((loader) => loader.ended))
+export async function twoLoaders(setting: Setting): Promise<readonly string[]> {
+  return judgeTwo(setting, await runTwo(setting, setting.subject.url))
+}
+
+/** Two loaders of one job at once, whose connections may be the same ones of the server's. */
+export async function twoPooled(setting: Setting): Promise<readonly string[]> {
+  const pooler = await openPooler(setting.subject.url)
+  // It keeps its connections to the server as long as it lives.
+  const ends = await runTwo(setting, pooler.url).finally(() => pooler.close())
+  return judgeTwo(setting, ends)
+}
+
+function runTwo({ subject, job }: Setting, url: string): Promise<Ended[]> {
+  const both = [0, 1].map(() => subject.start(job, url, subject.options()))
+  return Promise.all(both.map((loader) => loader.ended))
+}
+
+async function judgeTwo({ subject, job }: Setting, ends: Ended[]): Promise<readonly string[]> {
   const codes = ends.map(({ code }) => code).sort()
   const problems = await subject.problems(job)
   const isRight = codes[0] === 0 && (codes[1] === 4 || codes[1] === 0)

@@ -2,13 +2,23 @@ import { crc32 } from 'node:zlib'
 import { chaos } from './chaos.ts'
 import * as loader from './loader-faults.ts'
 import * as network from './network-faults.ts'
+import { lacksPooler } from './pooler.ts'
 import * as server from './server-faults.ts'
 import type { Scenario, Setting } from './setting.ts'
 
-/** The scenarios by name, with the rounds of a whole campaign. */
-export const SCENARIOS: Readonly<
-  Record<string, { readonly run: Scenario; readonly rounds: number }>
-> = {
+interface Entry {
+  readonly run: Scenario
+  /** Of a whole campaign. */
+  readonly rounds: number
+  /** What it wants that this machine has not; null for nothing. */
+  readonly lacks?: () => Promise<string | null>
+}
+
+const lacksRoot = (): Promise<string | null> =>
+  Promise.resolve(process.getuid?.() === 0 ? null : 'it needs root')
+
+/** The scenarios by name. */
+export const SCENARIOS: Readonly<Record<string, Entry>> = {
   killed: { run: loader.killed, rounds: 200 },
   'killed at a message': { run: loader.killedAtMessage, rounds: 800 },
   'killed in a row': { run: loader.killedInARow, rounds: 2 },
@@ -20,8 +30,9 @@ export const SCENARIOS: Readonly<
   'network cut': { run: network.cutAtByte, rounds: 500 },
   'network silent': { run: network.silent, rounds: 44 },
   'short of disk': { run: server.shortOfDisk, rounds: 20 },
-  'disk full': { run: server.fullDisk, rounds: 5 },
+  'disk full': { run: server.fullDisk, rounds: 5, lacks: lacksRoot },
   'two loaders': { run: loader.twoLoaders, rounds: 100 },
+  'two loaders behind a pooler': { run: loader.twoPooled, rounds: 100, lacks: lacksPooler },
   zombie: { run: loader.zombie, rounds: 20 },
   signal: { run: loader.signalled, rounds: 100 },
   'locks and conflicts': { run: server.conflicts, rounds: 40 },
