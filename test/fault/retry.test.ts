@@ -1,4 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
 import { describe, expect, test } from 'vitest'
 import { useDatabase } from '../helpers/database.ts'
 import { useDisturbedLoads } from '../helpers/disturbed-loads.ts'
@@ -101,6 +103,27 @@ describe('a connection that is silent', () => {
     expect(run.code, run.stderr).toBe(0)
     expect(run.stderr).not.toMatch(/held up/)
     await loads.expectExact('patient')
+  })
+
+  test.each([
+    ['before it says whether it encrypts', ''],
+    ['in the TLS handshake', 'S'],
+  ])('is given up %s', async (_, answer) => {
+    const silent = createServer((socket) => {
+      socket.on('error', () => undefined)
+      socket.once('data', () => socket.write(answer))
+    }).listen(0, '127.0.0.1')
+    await once(silent, 'listening')
+    try {
+      const { port } = silent.address() as AddressInfo
+      const url = `postgres://u:p@127.0.0.1:${String(port)}/d?sslmode=require`
+      const args = [loads.file, '--table', 'never', '--io-timeout', '1s', '--retry-for', '0']
+      const run = await startLoad({ ...db, url }, args).ended
+      expect([run.code, run.report.error?.code], run.stderr).toEqual([75, 'TARGET_UNREACHABLE'])
+      expect(run.seconds).toBeLessThan(20)
+    } finally {
+      silent.close()
+    }
   })
 
   test('is made anew when it is dead, though nobody has said so; the server lets go of what it held', async () => {
